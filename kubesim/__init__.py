@@ -1,0 +1,1 @@
+"""A deterministic Kubernetes in one process."""

@@ -1,0 +1,75 @@
+"""Object and transition checks: a value in, the list of its broken rules out, in the order upstream reports them.
+
+Metadata is checked for every kind. What else is checked is a `Rules` row in the module that `_MODULES` names; a module
+is imported when its first object arrives. A kind without a row has only its metadata checked.
+Objects must have been through `api.defaults` first, as upstream validates only defaulted objects.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from kubesim.api.objects import Object
+from kubesim.api.scheme import Kind
+from kubesim.api.validation.metadata import validate_object_meta, validate_object_meta_update
+from kubesim.api.validation.rules import Rules
+from kubesim.errors import Cause
+
+# Kind.resource -> module of this package with a `RULES: dict[str, Rules]` that has a row for it.
+_MODULES: dict[str, str] = {
+    "pods": "pod",
+    "podtemplates": "pod",
+    "replicasets.apps": "workloads",
+    "deployments.apps": "workloads",
+    "statefulsets.apps": "statefulset",
+    "controllerrevisions.apps": "workloads",
+    "configmaps": "config",
+    "endpoints": "endpoints",
+    "endpointslices.discovery.k8s.io": "endpoints",
+    "events": "events",
+    "events.events.k8s.io": "events",
+    "leases.coordination.k8s.io": "events",
+    "namespaces": "cluster",
+    "nodes": "cluster",
+    "persistentvolumeclaims": "storage",
+    "persistentvolumes": "persistent_volume",
+    "poddisruptionbudgets.policy": "policy",
+    "priorityclasses.scheduling.k8s.io": "cluster",
+    "secrets": "config",
+    "services": "service",
+    "storageclasses.storage.k8s.io": "storage",
+}
+_NO_RULES = Rules()
+_loaded: dict[str, Rules] = {}
+
+
+def _rules(kind: Kind) -> Rules:
+    resource = kind.resource
+    rules = _loaded.get(resource)
+    if rules is None:
+        module = _MODULES.get(resource)
+        rules = import_module(f"{__name__}.{module}").RULES[resource] if module else _NO_RULES
+        _loaded[resource] = rules
+    return rules
+
+
+def validate_create(kind: Kind, obj: Object) -> list[Cause]:
+    """The rules that a new object breaks; empty when it may be stored."""
+    return validate_object_meta(kind, obj["metadata"]) + _rules(kind).create(obj)
+
+
+def validate_update(kind: Kind, new: Object, old: Object) -> list[Cause]:
+    """The rules that replacing `old` with `new` breaks. System metadata must have been carried over from `old`."""
+    return _metadata_update(kind, new, old) + _rules(kind).update(new, old)
+
+
+def validate_status_update(kind: Kind, new: Object, old: Object) -> list[Cause]:
+    """The rules that a write of the status breaks; everything but metadata and status is taken to be unchanged."""
+    return _metadata_update(kind, new, old) + _rules(kind).status_update(new, old)
+
+
+def _metadata_update(kind: Kind, new: Object, old: Object) -> list[Cause]:
+    metadata, old_metadata = new["metadata"], old["metadata"]
+    if metadata is old_metadata:
+        return []
+    return validate_object_meta_update(kind, metadata, old_metadata)

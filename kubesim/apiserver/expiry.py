@@ -1,0 +1,53 @@
+"""Events live for an hour after their last write, as etcd's lease makes them.
+
+Upstream: kube-apiserver --event-ttl=1h0m0s, pkg/registry/core/event/storage/storage.go @v1.36
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import final
+
+from kubesim.api.objects import Key
+from kubesim.sim.loop import HOUR, MINUTE, Loop
+from kubesim.store.log import Store
+
+_TTL_NS = HOUR
+# etcd ends leases in batches; one look a minute is close enough and costs nothing.
+_SWEEP_NS = MINUTE
+
+
+@final
+class EventExpiry:
+    """Deletes Events an hour after they were last written."""
+
+    def __init__(self, loop: Loop, store: Store) -> None:
+        self._loop = loop
+        self._store = store
+        self._written_ns: dict[Key, int] = {}
+        self._order: deque[tuple[int, Key]] = deque()
+        self._sweeping = False
+
+    def touch(self, key: Key) -> None:
+        """The Event was written now."""
+        now_ns = self._loop.now_ns
+        self._written_ns[key] = now_ns
+        self._order.append((now_ns, key))
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.post(_TTL_NS, self._sweep, None)
+
+    def _sweep(self, _: None) -> None:
+        due_ns = self._loop.now_ns - _TTL_NS
+        order = self._order
+        while order and order[0][0] <= due_ns:
+            written_ns, key = order.popleft()
+            if self._written_ns.get(key) != written_ns:
+                continue
+            del self._written_ns[key]
+            event = self._store.get("events", key)
+            if event is not None:
+                self._store.delete("events", key, event)
+        self._sweeping = bool(order)
+        if order:
+            self._loop.post(max(_SWEEP_NS, order[0][0] - due_ns), self._sweep, None)

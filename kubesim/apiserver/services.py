@@ -1,0 +1,151 @@
+"""Service addresses: cluster IPs and node ports, given out and taken back by the API server itself.
+
+Dynamic addresses come from the upper part of the range, so that fixed ones, chosen by hand, rarely collide.
+Upstream: pkg/registry/core/service/storage/alloc.go, pkg/registry/core/service/{ipallocator,portallocator} @v1.36
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from kubesim.api.objects import Object
+from kubesim.errors import Cause, internal_error, invalid
+from kubesim.sim.chooser import Stream
+
+# kubeadm's default service subnet, 10.96.0.0/12.
+_RANGE_FIRST = (10 << 24) | (96 << 16)
+_RANGE_SIZE = 1 << 20
+# Upstream: ipallocator.calculateRangeOffset: min(max(16, size / 16), 256)
+_STATIC_BAND = 256
+_PORT_FIRST, _PORT_LAST = 30_000, 32_767
+# Upstream: portallocator.calculatePortRangeOffset for 2768 ports: min(max(16, size / 32), 128)
+_PORT_STATIC_BAND = 86
+
+
+def _dotted(number: int) -> str:
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+@final
+class ServiceAddresses:
+    """What is taken, and by which Service."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._owner_of_ip: dict[str, tuple[str, str]] = {}
+        self._owner_of_port: dict[tuple[int, str], tuple[str, str]] = {}
+
+    def allocate(self, service: Object, old: Object | None) -> Object:
+        """The Service with addresses and node ports filled in; what `old` has is kept.
+
+        Raises:
+            ApiError: 422, a fixed address or port is taken or out of range.
+        """
+        metadata = service["metadata"]
+        owner = (metadata["namespace"], metadata["name"])
+        spec = service["spec"]
+        type_ = spec.get("type", "ClusterIP")
+        if type_ == "ExternalName":
+            return {**service, "spec": {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}}
+        spec = {**spec}
+        kept = (old or {}).get("spec", {})
+        address = spec.get("clusterIP") or kept.get("clusterIP")
+        if not address:
+            address = self._next_ip()
+        elif address != "None":
+            self._check_ip(service, address, owner)
+        if address != "None":
+            self._owner_of_ip[address] = owner
+        spec["clusterIP"] = address
+        spec["clusterIPs"] = [address]
+        if not spec.get("ipFamilies"):
+            spec["ipFamilies"] = ["IPv4"]
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        spec["ports"] = self._with_node_ports(service, spec, kept, owner)
+        if not spec["ports"]:
+            del spec["ports"]
+        return {**service, "spec": spec}
+
+    def release(self, service: Object, keep: Object | None = None) -> None:
+        """Give back what a Service had; `keep` is its new state, whose addresses stay taken."""
+        spec = service.get("spec", {})
+        kept = (keep or {}).get("spec", {})
+        if spec.get("clusterIP") != kept.get("clusterIP"):
+            self._owner_of_ip.pop(spec.get("clusterIP", ""), None)
+        still = {(port.get("nodePort"), port.get("protocol", "TCP")) for port in kept.get("ports") or ()}
+        for port in spec.get("ports") or ():
+            key = (port.get("nodePort", 0), port.get("protocol", "TCP"))
+            if key not in still:
+                self._owner_of_port.pop(key, None)
+
+    def _next_ip(self) -> str:
+        for _ in range(64):
+            offset = _STATIC_BAND + self._stream.below(_RANGE_SIZE - _STATIC_BAND - 1)
+            address = _dotted(_RANGE_FIRST + offset)
+            if address not in self._owner_of_ip:
+                return address
+        raise internal_error("failed to allocate a serviceIP: range is full")
+
+    def _check_ip(self, service: Object, address: str, owner: tuple[str, str]) -> None:
+        parts = [int(part) for part in address.split(".")]
+        number = parts[0] << 24 | parts[1] << 16 | parts[2] << 8 | parts[3]
+        if not 0 < number - _RANGE_FIRST < _RANGE_SIZE - 1:
+            why = "provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+        elif self._owner_of_ip.get(address, owner) != owner:
+            why = "provided IP is already allocated"
+        else:
+            return
+        message = f'Invalid value: ["{address}"]: failed to allocate IP {address}: {why}'
+        raise _invalid(service, "spec.clusterIPs", message)
+
+    def _with_node_ports(
+        self, service: Object, spec: Object, kept: Object, owner: tuple[str, str]
+    ) -> list[Object]:
+        ports: list[Object] = list(spec.get("ports") or ())
+        if spec.get("type") not in ("NodePort", "LoadBalancer"):
+            return [{k: v for k, v in port.items() if k != "nodePort"} if "nodePort" in port else port for port in ports]
+        before = {(port.get("port"), port.get("protocol", "TCP")): port.get("nodePort") for port in kept.get("ports") or ()}
+        result = []
+        for index, port in enumerate(ports):
+            protocol = port.get("protocol", "TCP")
+            number = port.get("nodePort") or before.get((port["port"], protocol)) or self._next_port(protocol)
+            if not _PORT_FIRST <= number <= _PORT_LAST:
+                message = f"Invalid value: {number}: provided port is not in the valid range. The range of valid ports is 30000-32767"
+                raise _invalid(service, f"spec.ports[{index}].nodePort", message)
+            if self._owner_of_port.get((number, protocol), owner) != owner:
+                message = f"Invalid value: {number}: provided port is already allocated"
+                raise _invalid(service, f"spec.ports[{index}].nodePort", message)
+            self._owner_of_port[(number, protocol)] = owner
+            result.append({**port, "nodePort": number})
+        return result
+
+    def _next_port(self, protocol: str) -> int:
+        for _ in range(64):
+            first = _PORT_FIRST + _PORT_STATIC_BAND
+            number = first + self._stream.below(_PORT_LAST - first + 1)
+            if (number, protocol) not in self._owner_of_port:
+                return number
+        raise internal_error("failed to allocate a nodePort: range is full")
+
+
+def normalized(service: Object, old: Object | None) -> Object:
+    """The Service with `clusterIP` and `clusterIPs` in step, and what `old` was given kept where the client left it out.
+
+    Upstream: pkg/registry/core/service/{strategy.go:patchAllocatedValues,storage/storage.go:normalizeClusterIPs} @v1.36
+    """
+    spec = service.get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return service
+    before = (old or {}).get("spec", {})
+    address, addresses = spec.get("clusterIP"), spec.get("clusterIPs")
+    if not address and not addresses and before.get("clusterIP"):
+        return {**service, "spec": {**spec, "clusterIP": before["clusterIP"], "clusterIPs": before["clusterIPs"]}}
+    if address and not addresses:
+        return {**service, "spec": {**spec, "clusterIPs": [address]}}
+    if address and address != before.get("clusterIP") and addresses == before.get("clusterIPs"):
+        return {**service, "spec": {**spec, "clusterIPs": [address, *addresses[1:]]}}
+    return service
+
+
+def _invalid(service: Object, field: str, message: str) -> Exception:
+    return invalid("Service", "", service["metadata"]["name"], (Cause("FieldValueInvalid", field, message),))

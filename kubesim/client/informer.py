@@ -1,0 +1,237 @@
+"""A local copy of one collection, kept by list and watch, and the handlers that hear of its changes.
+
+Everything that decides reads from here and therefore sees the past: an informer lags behind the store by the watch's
+delay. What it hands out is shared and must not be changed.
+Upstream: client-go/tools/cache/{reflector,shared_informer}.go @v1.36
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, final
+
+from kubesim.api.objects import Object
+from kubesim.api.requests import NO_OPTIONS, Options, list_all
+from kubesim.api.scheme import Kind
+from kubesim.client.port import Client, Reply, WatchHandle
+from kubesim.client.ratelimit import ItemBackoff
+from kubesim.errors import ApiError
+from kubesim.sim.loop import MILLISECOND, SECOND, Loop
+from kubesim.store.watch import WatchEvent
+
+OnAdd = Callable[[Object], None]
+OnUpdate = Callable[[Object, Object], None]
+OnDelete = Callable[[Object], None]
+IndexValues = Callable[[Object], Iterable[str]]
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
+
+@final
+class Lister:
+    """Read access to an informer's copy."""
+
+    __slots__ = ("_indexers", "_indices", "objects")
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Object] = {}
+        self._indexers: dict[str, IndexValues] = {}
+        self._indices: dict[str, dict[str, dict[tuple[str, str], Object]]] = {}
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        """The object, or None; cluster-scoped kinds have an empty namespace."""
+        return self.objects.get((namespace, name))
+
+    def all(self) -> Iterator[Object]:
+        """All objects, in the order in which they first appeared."""
+        return iter(self.objects.values())
+
+    def in_namespace(self, namespace: str) -> Iterator[Object]:
+        """The objects of a namespace, in the order in which they first appeared."""
+        return (obj for (space, _), obj in self.objects.items() if space == namespace)
+
+    def by_index(self, index: str, value: str) -> list[Object]:
+        """The objects that have this value under a registered index, in the order in which they first had it."""
+        return list(self._indices[index].get(value, {}).values())
+
+    def index_map(self, index: str, value: str) -> dict[tuple[str, str], Object]:
+        """Like `by_index`, as the live mapping itself: for hot paths that only look."""
+        return self._indices[index].get(value) or {}
+
+    def add_index(self, index: str, values_of: IndexValues) -> None:
+        """Keep an index over what `values_of` returns for each object. Adding the same name again changes nothing."""
+        if index in self._indexers:
+            return
+        self._indexers[index] = values_of
+        self._indices[index] = {}
+        for key, obj in self.objects.items():
+            for value in values_of(obj):
+                self._indices[index].setdefault(value, {})[key] = obj
+
+    def put(self, key: tuple[str, str], obj: Object) -> Object | None:
+        """For the informer: store the object; returns the one it replaces."""
+        objects = self.objects
+        old = objects.get(key)
+        objects[key] = obj
+        for name, values_of in self._indexers.items():
+            index = self._indices[name]
+            values = values_of(obj)
+            if old is not None:
+                before = values_of(old)
+                if before != values:
+                    self._unindex(index, key, before)
+            for value in values:
+                members = index.get(value)
+                if members is None:
+                    members = index[value] = {}
+                members[key] = obj
+        return old
+
+    def remove(self, key: tuple[str, str]) -> Object | None:
+        """For the informer: drop the object; returns it."""
+        old = self.objects.pop(key, None)
+        if old is not None:
+            for name, values_of in self._indexers.items():
+                self._unindex(self._indices[name], key, values_of(old))
+        return old
+
+    @staticmethod
+    def _unindex(
+        index: dict[str, dict[tuple[str, str], Object]], key: tuple[str, str], values: Iterable[str]
+    ) -> None:
+        for value in values:
+            members = index.get(value)
+            if members is not None:
+                members.pop(key, None)
+                if not members:
+                    del index[value]
+
+
+@final
+class Informer:
+    """List and watch of one collection into a `Lister`, with handlers."""
+
+    def __init__(self, loop: Loop, client: Client, kind: Kind, options: Options = NO_OPTIONS) -> None:
+        self.kind = kind
+        self.lister = Lister()
+        self.synced = False
+        self.resource_version = ""
+        self._loop = loop
+        self._client = client
+        self._options = options
+        self._handlers: list[tuple[OnAdd, OnUpdate, OnDelete]] = []
+        self._watch: WatchHandle | None = None
+        self._running = False
+        # Upstream: client-go/tools/cache/reflector.go:NewReflectorWithOptions backs off 800 ms to 30 s @v1.36
+        self._backoff = ItemBackoff(800 * MILLISECOND, 30 * SECOND)
+
+    def add_handler(
+        self, on_add: OnAdd = _nothing, on_update: OnUpdate = _nothing, on_delete: OnDelete = _nothing
+    ) -> None:
+        """Hear of changes: `on_add(obj)`, `on_update(old, new)`, `on_delete(obj)`; present objects are added at once."""
+        self._handlers.append((on_add, on_update, on_delete))
+        for obj in list(self.lister.all()):
+            on_add(obj)
+
+    def start(self) -> None:
+        """Begin with a list; safe to call again."""
+        if not self._running:
+            self._running = True
+            self._list()
+
+    def stop(self) -> None:
+        """Stop for good: the process that holds this copy is gone."""
+        self._running = False
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+
+    def _list(self) -> None:
+        self._client.send(list_all(self.kind, options=self._options), self._on_list)
+
+    def _on_list(self, reply: Reply) -> None:
+        if not self._running:
+            return
+        if isinstance(reply, ApiError):
+            self._loop.timer(self._backoff.next_ns("list"), self._list)
+            return
+        self._backoff.forget("list")
+        self._replace(reply["items"])
+        self.resource_version = reply["metadata"]["resourceVersion"]
+        self.synced = True
+        self._watch = self._client.watch(self.kind, self.resource_version, self._on_events, self._options)
+
+    def _replace(self, items: Sequence[Object]) -> None:
+        gone = dict(self.lister.objects)
+        for obj in items:
+            metadata = obj["metadata"]
+            key = (metadata.get("namespace", ""), metadata["name"])
+            old = gone.pop(key, None)
+            if old is None or old["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+                self._store(key, obj)
+        for key in gone:
+            self._drop(key)
+
+    def _store(self, key: tuple[str, str], obj: Object) -> None:
+        old = self.lister.put(key, obj)
+        if old is None:
+            for on_add, _, _ in self._handlers:
+                on_add(obj)
+        else:
+            for _, on_update, _ in self._handlers:
+                on_update(old, obj)
+
+    def _drop(self, key: tuple[str, str], last: Object | None = None) -> None:
+        old = self.lister.remove(key)
+        if old is not None:
+            for _, _, on_delete in self._handlers:
+                on_delete(last if last is not None else old)
+
+    def _on_events(self, events: Sequence[WatchEvent]) -> None:
+        for kind, obj in events:
+            if kind == "ERROR":
+                self._watch = None
+                self._loop.timer(self._backoff.next_ns("watch"), self._list)
+                return
+            metadata = obj["metadata"]
+            if kind == "DELETED":
+                self._drop((metadata.get("namespace", ""), metadata["name"]), obj)
+            elif kind != "BOOKMARK":
+                self._store((metadata.get("namespace", ""), metadata["name"]), obj)
+            self.resource_version = metadata["resourceVersion"]
+
+
+@final
+class InformerFactory:
+    """The informers of one process: one per kind, shared by all that run in it."""
+
+    def __init__(self, loop: Loop, client: Client) -> None:
+        self._loop = loop
+        self._client = client
+        self._informers: dict[str, Informer] = {}
+
+    def informer(self, kind: Kind) -> Informer:
+        """The process's informer of this kind, made on first use."""
+        informer = self._informers.get(kind.resource)
+        if informer is None:
+            informer = self._informers[kind.resource] = Informer(self._loop, self._client, kind)
+        return informer
+
+    def lister(self, kind: Kind) -> Lister:
+        """The lister of that informer."""
+        return self.informer(kind).lister
+
+    def start(self) -> None:
+        """Start all informers made so far."""
+        for informer in list(self._informers.values()):
+            informer.start()
+
+    def stop(self) -> None:
+        for informer in self._informers.values():
+            informer.stop()
+
+    @property
+    def synced(self) -> bool:
+        return all(informer.synced for informer in self._informers.values())

@@ -1,0 +1,95 @@
+"""The API server with its store, and kube-controller-manager on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+from kubesim.apiserver.server import ApiServer, Identity
+from kubesim.client.informer import InformerFactory
+from kubesim.client.inprocess import InProcessClient
+from kubesim.client.ratelimit import TokenBucket
+from kubesim.client.recorder import Recorder
+from kubesim.cluster.options import ClusterOptions
+from kubesim.controllers.base import Controller, ControllerContext, Runner
+from kubesim.controllers.registry import CONTROLLERS
+from kubesim.sim.chooser import Chooser
+from kubesim.sim.loop import MILLISECOND, MINUTE, Loop
+from kubesim.store.log import Store
+
+# Upstream: kube-apiserver --etcd-compaction-interval=5m
+_COMPACTION_NS = 5 * MINUTE
+_SYNC_POLL_NS = MILLISECOND
+OnError = Callable[[str, Any, Exception], None]
+
+
+@final
+class ControlPlane:
+    """API server and store. Clients for everything else are made here, each with its identity and limit."""
+
+    def __init__(self, loop: Loop, chooser: Chooser, options: ClusterOptions) -> None:
+        self.loop = loop
+        self.store = Store()
+        self.server = ApiServer(loop, self.store, chooser.stream("api-server"))
+        self._options = options
+        loop.post(_COMPACTION_NS, self._compact, None)
+
+    def client(self, user: str, qps: int = 0, burst: int = 0) -> InProcessClient:
+        """A component's connection; a `qps` of 0 means that it limits itself by nothing."""
+        limit = TokenBucket(qps, burst) if qps else None
+        return InProcessClient(self.loop, self.server, Identity(user, is_trusted=True), self._options.latency, limit)
+
+    def _compact(self, _: None) -> None:
+        self.store.compact_periodically()
+        self.loop.post(_COMPACTION_NS, self._compact, None)
+
+
+@final
+class ControllerManager:
+    """All controllers of the registry over one set of informers."""
+
+    def __init__(
+        self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions, on_error: OnError | None = None
+    ) -> None:
+        self._loop = plane.loop
+        self._on_error = on_error
+        self.informers = InformerFactory(plane.loop, plane.client("system:kube-controller-manager"))
+        self.controllers: dict[str, Controller] = {}
+        self._clients: dict[str, InProcessClient] = {}
+        self._runners: list[Runner] = []
+        limits = options.limits
+        qps, burst = (limits.controller_qps, limits.controller_burst) if limits else (0, 0)
+        for name, make in CONTROLLERS.items():
+            client = plane.client(f"system:serviceaccount:kube-system:{name}", qps, burst)
+            # Events go through the same client but are sent by a goroutine of their own, limited by the same bucket.
+            recorder = Recorder(plane.loop, client, name)
+            context = ControllerContext(plane.loop, client, self.informers, recorder, chooser.stream(name))
+            self._clients[name] = client
+            self.controllers[name] = make(context)
+        self.informers.start()
+        self._start_when_synced(None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every queue is empty and nothing is in work."""
+        return all(worker.queue.idle for controller in self.controllers.values() for worker in controller.workers)
+
+    def _start_when_synced(self, _: None) -> None:
+        if not self.informers.synced:
+            self._loop.post(_SYNC_POLL_NS, self._start_when_synced, None)
+            return
+        for name, controller in self.controllers.items():
+            for worker in controller.workers:
+                runner = Runner(self._loop, self._clients[name], worker, self._reporter(name))
+                self._runners.append(runner)
+                runner.start()
+
+    def _reporter(self, name: str) -> Callable[[Any, Exception], None] | None:
+        report = self._on_error
+        return None if report is None else lambda key, error: report(name, key, error)
+
+    def stop(self) -> None:
+        """The process ends where it stands."""
+        self.informers.stop()
+        for runner in self._runners:
+            runner.stop()

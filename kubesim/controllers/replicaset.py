@@ -1,0 +1,321 @@
+"""ReplicaSet: keep the wanted number of Pods of one template.
+
+Woken by its ReplicaSets and by every change of a Pod that it controls or might adopt. It acts only when it has seen
+all that it did before (`Expectations`), creates in a slow start of doubling batches, and deletes the Pods that are
+least missed. Status is computed purely and written after acting, whatever the acting brought.
+
+Upstream: pkg/controller/replicaset/replica_set.go @v1.36
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, final
+
+from kubesim.api.conditions import find_condition, with_condition_last, without_condition
+from kubesim.api.kinds import POD, REPLICA_SET
+from kubesim.api.objects import Key, Object, controller_of, key_of, labels_of, owner_reference
+from kubesim.api.requests import Request, create, delete, get, update
+from kubesim.api.selectors import compile_selector
+from kubesim.api.timestamps import to_time
+from kubesim.client.workqueue import WorkQueue
+from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Worker
+from kubesim.controllers.expectations import Expectations
+from kubesim.controllers.pods import (
+    available_in_ns,
+    index_by_controller,
+    is_active,
+    is_ready,
+    is_terminating,
+    orphans_in,
+    pods_of,
+    ready_condition,
+)
+from kubesim.controllers.refs import claim
+from kubesim.controllers.victims import plan_victims
+from kubesim.errors import ApiError
+from kubesim.sim.loop import SECOND
+
+SUCCESSFUL_CREATE = "SuccessfulCreate"
+FAILED_CREATE = "FailedCreate"
+SUCCESSFUL_DELETE = "SuccessfulDelete"
+FAILED_DELETE = "FailedDelete"
+# Upstream: replica_set.go:BurstReplicas, controller_utils.go:SlowStartInitialBatchSize @v1.36
+BURST_REPLICAS = 500
+_FIRST_BATCH = 1
+
+
+@final
+class ReplicaSetController:
+    """The control loop over ReplicaSets."""
+
+    name = "replicaset-controller"
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._loop = context.loop
+        self._recorder = context.recorder
+        self._expectations = Expectations(context.loop)
+        self._queue = WorkQueue(context.loop)
+        self._replica_sets = context.informers.lister(REPLICA_SET)
+        self._pods = context.informers.lister(POD)
+        self._replica_sets.add_index("controller", _controller_uid)
+        index_by_controller(self._pods)
+        context.informers.informer(REPLICA_SET).add_handler(self._enqueue, self._on_update, self._on_delete)
+        context.informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, self._on_pod_delete)
+        # Upstream: --concurrent-replicaset-syncs=5
+        self.workers = (Worker(self._queue, self.reconcile, 5),)
+
+    # --- what wakes it ---
+
+    def _enqueue(self, replica_set: Object) -> None:
+        self._queue.add(key_of(replica_set))
+
+    def _on_update(self, old: Object, new: Object) -> None:
+        if old["metadata"]["uid"] != new["metadata"]["uid"]:
+            self._on_delete(old)
+        self._queue.add(key_of(new))
+
+    def _on_delete(self, replica_set: Object) -> None:
+        key = key_of(replica_set)
+        self._expectations.forget(key)
+        self._queue.add(key)
+
+    def _owner_of(self, pod: Object) -> Object | None:
+        reference = controller_of(pod)
+        if reference is None or reference["kind"] != "ReplicaSet":
+            return None
+        owner = self._replica_sets.get(pod["metadata"]["namespace"], reference["name"])
+        return owner if owner is not None and owner["metadata"]["uid"] == reference["uid"] else None
+
+    def _enqueue_adopters(self, pod: Object) -> None:
+        labels = labels_of(pod)
+        if labels:
+            for replica_set in self._replica_sets.in_namespace(pod["metadata"]["namespace"]):
+                if compile_selector(replica_set["spec"]["selector"])(labels):
+                    self._enqueue(replica_set)
+
+    def _on_pod_add(self, pod: Object) -> None:
+        if "deletionTimestamp" in pod["metadata"]:
+            self._on_pod_delete(pod)
+            return
+        owner = self._owner_of(pod)
+        if owner is not None:
+            key = key_of(owner)
+            self._expectations.creation_observed(key)
+            self._queue.add(key)
+        elif controller_of(pod) is None:
+            self._enqueue_adopters(pod)
+
+    def _on_pod_update(self, old: Object, new: Object) -> None:
+        old_metadata, metadata = old["metadata"], new["metadata"]
+        if "deletionTimestamp" in metadata:
+            self._on_pod_delete(new)
+            return
+        owner_changed = old_metadata.get("ownerReferences") != metadata.get("ownerReferences")
+        if owner_changed:
+            before = self._owner_of(old)
+            if before is not None:
+                self._enqueue(before)
+        owner = self._owner_of(new)
+        if owner is not None:
+            key = key_of(owner)
+            self._queue.add(key)
+            min_ready_s = owner["spec"].get("minReadySeconds", 0)
+            if min_ready_s and not is_ready(old) and is_ready(new):
+                self._queue.add_after(key, min_ready_s * SECOND)
+        elif controller_of(new) is None and (owner_changed or labels_of(old) != labels_of(new)):
+            self._enqueue_adopters(new)
+
+    def _on_pod_delete(self, pod: Object) -> None:
+        owner = self._owner_of(pod)
+        if owner is not None:
+            key = key_of(owner)
+            self._expectations.deletion_observed(key, pod["metadata"]["uid"])
+            self._queue.add(key)
+
+    # --- what it does ---
+
+    def reconcile(self, key: Key) -> Reconcile:
+        """Bring the number of Pods and the status of one ReplicaSet up to date."""
+        replica_set = self._replica_sets.get(*key)
+        if replica_set is None:
+            self._expectations.forget(key)
+            return DONE
+        needs_sync = self._expectations.satisfied(key)
+        selects = compile_selector(replica_set["spec"]["selector"])
+        owned = pods_of(self._pods, replica_set)
+        candidates = [pod for pod in owned if is_active(pod)]
+        candidates += [pod for pod in orphans_in(self._pods, key.namespace) if is_active(pod)]
+        active = yield from claim(REPLICA_SET, replica_set, POD, selects, candidates)
+        error: ApiError | None = None
+        if needs_sync and "deletionTimestamp" not in replica_set["metadata"]:
+            try:
+                yield from self._manage_replicas(key, replica_set, active)
+            except ApiError as failure:
+                error = failure
+        now_ns = self._loop.now_ns
+        terminating = sum(1 for pod in owned if is_terminating(pod) and selects(labels_of(pod)))
+        status = compute_status(replica_set, active, terminating, error, now_ns)
+        written = yield from _write_status(replica_set, status)
+        if error is not None:
+            raise error
+        return _next_check(written, active, now_ns)
+
+    def _manage_replicas(self, key: Key, replica_set: Object, active: list[Object]) -> Generator[Any, Any, None]:
+        diff = replica_set["spec"].get("replicas", 1) - len(active)
+        if diff > 0:
+            yield from self._create_pods(key, replica_set, min(diff, BURST_REPLICAS))
+        elif diff < 0:
+            yield from self._delete_pods(key, replica_set, active, min(-diff, BURST_REPLICAS))
+
+    def _create_pods(self, key: Key, replica_set: Object, count: int) -> Generator[Any, Any, None]:
+        self._expectations.expect_creations(key, count)
+        request = create(POD, pod_from_template(replica_set))
+        left, batch, failure = count, min(count, _FIRST_BATCH), None
+        while batch and failure is None:
+            replies = yield (request,) * batch
+            for reply in replies:
+                if isinstance(reply, ApiError):
+                    self._expectations.creation_observed(key)
+                    if any(cause.reason == "NamespaceTerminating" for cause in reply.causes):
+                        continue
+                    failure = failure or reply
+                    self._recorder.event(replica_set, "Warning", FAILED_CREATE, f"Error creating: {reply.message}")
+                else:
+                    name = reply["metadata"]["name"]
+                    self._recorder.event(replica_set, "Normal", SUCCESSFUL_CREATE, f"Created pod: {name}")
+            left -= batch
+            batch = min(2 * batch, left)
+        if failure is not None:
+            for _ in range(left):
+                self._expectations.creation_observed(key)
+            raise failure
+
+    def _delete_pods(
+        self, key: Key, replica_set: Object, active: list[Object], count: int
+    ) -> Generator[Any, Any, None]:
+        victims = plan_victims(active, self._related_pods(replica_set), count, self._loop.now_ns)
+        self._expectations.expect_deletions(key, [pod["metadata"]["uid"] for pod in victims])
+        replies = yield tuple(delete(POD, key.namespace, pod["metadata"]["name"]) for pod in victims)
+        failure = None
+        for pod, reply in zip(victims, replies, strict=True):
+            name = pod["metadata"]["name"]
+            if not isinstance(reply, ApiError):
+                self._recorder.event(replica_set, "Normal", SUCCESSFUL_DELETE, f"Deleted pod: {name}")
+                continue
+            self._expectations.deletion_observed(key, pod["metadata"]["uid"])
+            if reply.code != 404:
+                self._recorder.event(replica_set, "Warning", FAILED_DELETE, f"Error deleting: {reply.message}")
+                failure = failure or reply
+        if failure is not None:
+            raise failure
+
+    def _related_pods(self, replica_set: Object) -> list[Object]:
+        """The active Pods of all ReplicaSets with this one's controller: victims are ranked by how many share a node."""
+        reference = controller_of(replica_set)
+        if reference is None:
+            return pods_of(self._pods, replica_set)
+        related: list[Object] = []
+        for sibling in self._replica_sets.by_index("controller", reference["uid"]):
+            related += [pod for pod in pods_of(self._pods, sibling) if is_active(pod)]
+        return related
+
+
+def _controller_uid(obj: Object) -> tuple[str, ...]:
+    reference = controller_of(obj)
+    return () if reference is None else (reference["uid"],)
+
+
+def pod_from_template(owner: Object) -> Object:
+    """A new Pod of the owner's template, controlled by the owner. The spec is the template's own, shared.
+
+    Upstream: controller_utils.go:GetPodFromTemplate @v1.36
+    """
+    template = owner["spec"]["template"]
+    metadata = owner["metadata"]
+    given = template.get("metadata") or {}
+    fields: Object = {
+        "generateName": metadata["name"] + "-",
+        "namespace": metadata["namespace"],
+        "ownerReferences": [owner_reference(owner)],
+    }
+    for field in ("labels", "annotations", "finalizers"):
+        if given.get(field):
+            fields[field] = given[field]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": fields, "spec": template["spec"]}
+
+
+def compute_status(
+    replica_set: Object, active: list[Object], terminating: int, error: ApiError | None, now_ns: int
+) -> Object:
+    """The status that the Pods seen make true. Upstream: replica_set_utils.go:calculateStatus @v1.36"""
+    spec = replica_set["spec"]
+    template_labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    min_ready_s = spec.get("minReadySeconds", 0)
+    fully_labeled = ready = available = 0
+    for pod in active:
+        labels = pod["metadata"].get("labels") or {}
+        if labels is template_labels or template_labels.items() <= labels.items():
+            fully_labeled += 1
+        if ready_condition(pod) is not None:
+            ready += 1
+            if not min_ready_s or available_in_ns(pod, min_ready_s, now_ns) == 0:
+                available += 1
+    status: Object = {"replicas": len(active)}
+    for field, count in (
+        ("fullyLabeledReplicas", fully_labeled),
+        ("readyReplicas", ready),
+        ("availableReplicas", available),
+    ):
+        if count:
+            status[field] = count
+    status["terminatingReplicas"] = terminating
+    status["observedGeneration"] = replica_set["metadata"]["generation"]
+    conditions = _failure_condition(replica_set, len(active), error, now_ns)
+    if conditions:
+        status["conditions"] = conditions
+    return status
+
+
+def _failure_condition(replica_set: Object, active: int, error: ApiError | None, now_ns: int) -> list[Object]:
+    conditions: list[Object] = (replica_set.get("status") or {}).get("conditions") or []
+    failing = find_condition(conditions, "ReplicaFailure")
+    if error is None:
+        return conditions if failing is None else without_condition(conditions, "ReplicaFailure")
+    if failing is not None:
+        return conditions
+    reason = FAILED_CREATE if active < replica_set["spec"].get("replicas", 1) else FAILED_DELETE
+    condition = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": reason,
+        "message": error.message,
+        "lastTransitionTime": to_time(now_ns),
+    }
+    return with_condition_last(conditions, condition)
+
+
+def _write_status(replica_set: Object, status: Object) -> Generator[Request, Any, Object]:
+    """Write the status unless it stands there; one retry on a fresh object.
+
+    Upstream: replica_set_utils.go:updateReplicaSetStatus @v1.36
+    """
+    if status == replica_set.get("status"):
+        return replica_set
+    try:
+        written: Object = yield update(REPLICA_SET, {**replica_set, "status": status}, "status")
+    except ApiError:
+        metadata = replica_set["metadata"]
+        fresh = yield get(REPLICA_SET, metadata["namespace"], metadata["name"])
+        written = yield update(REPLICA_SET, {**fresh, "status": status}, "status")
+    return written
+
+
+def _next_check(replica_set: Object, active: list[Object], now_ns: int) -> Result:
+    """When a Pod becomes available by nothing but the passing of time."""
+    min_ready_s = replica_set["spec"].get("minReadySeconds", 0)
+    status = replica_set["status"]
+    if not min_ready_s or status.get("readyReplicas", 0) == status.get("availableReplicas", 0):
+        return DONE
+    waits = [wait for pod in active if (wait := available_in_ns(pod, min_ready_s, now_ns))]
+    return Result(min(waits, default=min_ready_s * SECOND))

@@ -1,0 +1,156 @@
+"""The network as a whole: which address is where, how a name or Service address becomes a host, and what is broken.
+
+`attach` gives a Pod or node its place, `open` a process its sockets. A message to a name passes the cluster's DNS, one
+to a Service's address the view of the sender's own node; from then on it is one host talking to another, whatever
+happens to the Service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+from kubesim.network.dns import Names
+from kubesim.network.endpoints import DROPPED, REJECTED
+from kubesim.network.links import LATENCY_BETWEEN_NODES_NS, LinkFault, Links
+from kubesim.network.messages import NetError
+from kubesim.network.proxy import ProxyViews
+from kubesim.network.sockets import Connection, Exchange, Host, Sockets, Wire, arrive_to_request
+from kubesim.sim.chooser import Chooser
+from kubesim.sim.loop import Loop
+
+Arrival = Callable[[Exchange], None]
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+@final
+class Fabric:
+    """Hosts by address, and the way between them."""
+
+    def __init__(self, loop: Loop, chooser: Chooser, names: Names, proxy: ProxyViews) -> None:
+        self.links = Links(chooser.stream("network/links"))
+        self.wire = Wire(loop, self.links)
+        self.names = names
+        self.proxy = proxy
+        self._loop = loop
+        self._hosts: dict[str, Host] = {}
+
+    def attach(self, ip: str, node_name: str, is_node: bool = False) -> Host:
+        """Give an address its place: a Pod's sandbox, a node (`is_node`) or a machine outside under a name of its own.
+
+        Attaching an address that is there, as Pods on the host network do, returns the same host once more.
+        """
+        host = self._hosts.get(ip)
+        if host is not None and host.node_name == node_name:
+            host.uses += 1
+            return host
+        host = self._hosts[ip] = Host(ip, node_name, is_node)
+        return host
+
+    def detach(self, host: Host) -> None:
+        """The address is gone: what is sent to it from now on gets no answer."""
+        host.uses -= 1
+        if not host.uses:
+            host.is_attached = False
+            if self._hosts.get(host.ip) is host:
+                del self._hosts[host.ip]
+
+    def open(self, host: Host, namespace: str) -> Sockets:
+        """The sockets of one process on a host; `namespace` is where its short names are looked up first."""
+        return Sockets(self, host, namespace)
+
+    def lose_node(self, node_name: str) -> None:
+        """The node has no power: silence, also for what its processes still seem to send."""
+        self.links.set_down(node_name, True)
+        self.proxy.cut_off(node_name)
+        self._disturb(node_name)
+
+    def restore_node(self, node_name: str) -> None:
+        """The node has power again; its old connections are known to the other end only."""
+        self.links.set_down(node_name, False)
+        self.proxy.reconnect(node_name)
+        self._disturb(node_name)
+
+    def isolate_node(self, node_name: str) -> None:
+        """The node runs on and reaches nobody else, neither Pods nor the API server."""
+        self.links.set_cut_off(node_name, True)
+        self.proxy.cut_off(node_name)
+        self._disturb(node_name)
+
+    def rejoin_node(self, node_name: str) -> None:
+        """The end of `isolate_node`."""
+        self.links.set_cut_off(node_name, False)
+        self.proxy.reconnect(node_name)
+        self._disturb(node_name)
+
+    def set_link_fault(self, source: str, target: str, fault: LinkFault | None) -> None:
+        """A fault of the direction from one node to another; None repairs it."""
+        self.links.set_fault(source, target, fault)
+        self._disturb(source)
+
+    def send_to_name(self, exchange: Exchange, name: str, port: int, timeout_ns: int, on_arrival: Arrival) -> None:
+        """For `Sockets`: resolve a name or take an address as it is, and send the first segment there."""
+        exchange.port = port
+        self.wire.expire_after(timeout_ns, exchange)
+        source = exchange.source
+        if name in _LOCAL:
+            self._send(exchange, source.host.ip, on_arrival)
+            return
+        if name.replace(".", "").isdigit() or ":" in name:
+            self._send(exchange, name, on_arrival)
+            return
+        answer = self.names.resolve(source.namespace, name)
+        delay_ns = 2 * LATENCY_BETWEEN_NODES_NS * answer.lookups
+        addresses = answer.addresses
+
+        def send(exchange: Exchange) -> None:
+            if not addresses:
+                exchange.fail(NetError("unresolved", f'could not translate host name "{name}" to address'))
+                return
+            ip = addresses[0] if len(addresses) == 1 else self.names.stream.pick(addresses)
+            self._send(exchange, ip, on_arrival)
+
+        self._loop.post(delay_ns, send, exchange)
+
+    def _send(self, exchange: Exchange, ip: str, on_arrival: Arrival) -> None:
+        source = exchange.source
+        if source.is_closed:
+            return
+        here = source.host.node_name
+        host = self._hosts.get(ip)
+        if host is None or (host.is_node and self.proxy.has_node_port(exchange.port)):
+            via = here
+            if host is not None:
+                via = host.node_name
+                if self.links.delay_ns(here, via) is None:
+                    return
+            backend = self.proxy.route(via, ip if host is None else "", exchange.port, source.host.ip)
+            if backend is REJECTED:
+                text = f"connect to {ip}:{exchange.port}: connection refused (no endpoints)"
+                exchange.message = NetError("unreachable", text)
+                self._loop.post(LATENCY_BETWEEN_NODES_NS if host is not None else 0, Exchange.finish, exchange)
+                return
+            if backend is not None and backend is not DROPPED:
+                ip, exchange.port = backend.ip, backend.port
+                host = self._hosts.get(ip)
+            elif backend is DROPPED:
+                return
+        if host is None:
+            return
+        exchange.target = host
+        delay_ns = self.links.delay_ns(here, host.node_name)
+        if delay_ns is not None:
+            # A request follows its handshake: three ways until it is there.
+            self._loop.post(3 * delay_ns if on_arrival is arrive_to_request else delay_ns, on_arrival, exchange)
+
+    def _disturb(self, node_name: str) -> None:
+        """Tell the owners of connections from or to a node that these may behave differently from now on."""
+        affected: dict[Connection, None] = {}
+        for host in self._hosts.values():
+            if host.node_name == node_name:
+                for sockets in host.sockets:
+                    affected.update(sockets.inbound)
+                    affected.update(sockets.outbound)
+        for connection in affected:
+            connection.disturbed()

@@ -1,0 +1,116 @@
+"""How long a packet takes from one node to another, and whether it arrives at all.
+
+Faults live here: a node that is gone, a node cut off from all others, and a fault of one direction between two nodes
+(added latency, loss, cut). A packet that does not arrive is silence for whoever waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+from kubesim.sim.chooser import Stream
+from kubesim.sim.loop import MICROSECOND, MILLISECOND, SECOND
+
+# One way, no queueing: through a bridge of the node, and through a switch of the same site.
+LATENCY_WITHIN_NODE_NS = 50 * MICROSECOND
+LATENCY_BETWEEN_NODES_NS = 250 * MICROSECOND
+
+# A lost segment is sent again after the retransmission timeout, which doubles. Linux: TCP_RTO_MIN, TCP_RTO_MAX.
+_RTO_MIN_NS = 200 * MILLISECOND
+_RTO_MAX_NS = 120 * SECOND
+# Linux: net.ipv4.tcp_retries2.
+_RETRIES_MAX = 15
+
+
+class LinkFault(NamedTuple):
+    """What is wrong with one direction between two nodes. `loss` is the share of segments lost, 0 to 1."""
+
+    added_ns: int = 0
+    loss: float = 0.0
+    is_cut: bool = False
+
+
+@final
+class Links:
+    """The paths between nodes, as they are now. A host outside the cluster counts as a node of its own name."""
+
+    __slots__ = ("_cut_off", "_down", "_faults", "_stream", "_troubled")
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._down: dict[str, None] = {}
+        self._cut_off: dict[str, None] = {}
+        self._faults: dict[tuple[str, str], LinkFault] = {}
+        self._troubled = False
+
+    def delay_ns(self, source: str, target: str) -> int | None:
+        """The one-way delay of a segment sent now from node to node; None when it never arrives."""
+        delay_ns = LATENCY_WITHIN_NODE_NS if source == target else LATENCY_BETWEEN_NODES_NS
+        if self._troubled:
+            return self._delay_in_trouble_ns(source, target, delay_ns)
+        return delay_ns
+
+    def _delay_in_trouble_ns(self, source: str, target: str, delay_ns: int) -> int | None:
+        if source in self._down or target in self._down:
+            return None
+        if source == target:
+            return delay_ns
+        if source in self._cut_off or target in self._cut_off:
+            return None
+        fault = self._faults.get((source, target))
+        if fault is None:
+            return delay_ns
+        return None if fault.is_cut else self._retransmitted_ns(fault, delay_ns)
+
+    def _retransmitted_ns(self, fault: LinkFault, delay_ns: int) -> int | None:
+        delay_ns += fault.added_ns
+        if fault.loss:
+            rto_ns = _RTO_MIN_NS
+            retries = 0
+            while self._stream.fraction() < fault.loss:
+                if retries == _RETRIES_MAX:
+                    return None
+                retries += 1
+                delay_ns += rto_ns
+                rto_ns = min(2 * rto_ns, _RTO_MAX_NS)
+        return delay_ns
+
+    def set_down(self, node: str, is_down: bool) -> None:
+        """A node without power, or with it again."""
+        self._mark(self._down, node, is_down)
+
+    def set_cut_off(self, node: str, is_cut_off: bool) -> None:
+        """A node that runs and reaches nobody but itself, or everybody again."""
+        self._mark(self._cut_off, node, is_cut_off)
+
+    def set_fault(self, source: str, target: str, fault: LinkFault | None) -> None:
+        """A fault of the direction from `source` to `target`; None repairs it."""
+        if fault is None:
+            self._faults.pop((source, target), None)
+        else:
+            self._faults[source, target] = fault
+        self._update()
+
+    def is_down(self, node: str) -> bool:
+        """Whether the node has no power."""
+        return node in self._down
+
+    def is_sound(self, source: str, target: str) -> bool:
+        """Whether nothing is wrong between two nodes, in either direction."""
+        return not self._troubled or not (
+            source in self._down
+            or target in self._down
+            or (source != target and (source in self._cut_off or target in self._cut_off))
+            or (source, target) in self._faults
+            or (target, source) in self._faults
+        )
+
+    def _mark(self, nodes: dict[str, None], node: str, is_marked: bool) -> None:
+        if is_marked:
+            nodes[node] = None
+        else:
+            nodes.pop(node, None)
+        self._update()
+
+    def _update(self) -> None:
+        self._troubled = bool(self._down or self._cut_off or self._faults)

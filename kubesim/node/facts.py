@@ -1,0 +1,144 @@
+"""What the kubelet needs to know of a Pod's spec again and again, worked out once per spec object.
+
+Nothing here depends on anything but the spec. A Pod that has settled is not synced, so its facts are not kept either:
+the memo holds those of the Pods that something happens to.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, final
+
+from kubesim.api import quantity
+from kubesim.api.memo import IdentityMemo
+from kubesim.api.objects import Object
+
+Role = Literal["main", "init", "sidecar"]
+
+_NO_RESOURCES: Final[Object] = {}
+_STARTING: Final[Object] = {"waiting": {"reason": "ContainerCreating"}}
+_INITIALIZING: Final[Object] = {"waiting": {"reason": "PodInitializing"}}
+NO_LAST_STATE: Final[Object] = {}
+
+
+@final
+class ContainerFacts:
+    """One container of the spec. `waiting_state` is its state before anything is known of it."""
+
+    __slots__ = ("field_path", "image", "mounts", "name", "role", "spec", "waiting_state")
+
+    def __init__(self, spec: Object, role: Role, waiting_state: Object) -> None:
+        self.spec = spec
+        self.role = role
+        self.name: str = spec["name"]
+        self.image: str = spec.get("image", "")
+        self.waiting_state = waiting_state
+        self.field_path = f"spec.{'containers' if role == 'main' else 'initContainers'}{{{self.name}}}"
+        mounts = spec.get("volumeMounts")
+        self.mounts: list[Object] | None = [_mount_status(mount) for mount in mounts] if mounts else None
+
+    @property
+    def has_probes(self) -> bool:
+        """Whether anything is probed; of init containers only sidecars are."""
+        spec = self.spec
+        return self.role != "init" and (
+            "readinessProbe" in spec or "livenessProbe" in spec or "startupProbe" in spec
+        )
+
+
+def _mount_status(mount: Object) -> Object:
+    # Upstream: pkg/kubelet/kubelet_pods.go:convertToAPIContainerStatuses @v1.36
+    status: Object = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        status["readOnly"] = True
+        wanted = mount.get("recursiveReadOnly")
+        status["recursiveReadOnly"] = "Enabled" if wanted in {"Enabled", "IfPossible"} else "Disabled"
+    return status
+
+
+@final
+class PodFacts:
+    """The containers in order of the spec (`main` sorted by name in `main_by_name`), and the Pod's resources."""
+
+    __slots__ = ("by_name", "has_probes", "has_sidecars", "init", "main", "main_by_name", "restart_policy", "volumes")
+
+    def __init__(self, spec: Object) -> None:
+        init_specs = spec.get("initContainers") or ()
+        waiting = _INITIALIZING if init_specs else _STARTING
+        self.init = tuple(
+            ContainerFacts(item, "sidecar" if item.get("restartPolicy") == "Always" else "init", waiting)
+            for item in init_specs
+        )
+        self.main = tuple(ContainerFacts(item, "main", waiting) for item in spec["containers"])
+        self.main_by_name = (
+            self.main if len(self.main) == 1 else tuple(sorted(self.main, key=lambda facts: facts.name))
+        )
+        self.by_name = {facts.name: facts for facts in (*self.init, *self.main)}
+        self.has_sidecars = any(facts.role == "sidecar" for facts in self.init)
+        self.has_probes = any(facts.has_probes for facts in self.by_name.values())
+        self.restart_policy: str = spec.get("restartPolicy", "Always")
+        self.volumes: list[Object] = spec.get("volumes") or []
+
+
+facts_of = IdentityMemo(PodFacts, 512)
+
+
+def _merge(total: dict[str, str], more: Object | None) -> None:
+    for name, amount in (more or {}).items():
+        total[name] = quantity.add(total[name], amount) if name in total else quantity.canonical(amount)
+
+
+def _raise_to(total: dict[str, str], floor: dict[str, str]) -> None:
+    for name, amount in floor.items():
+        if name not in total or quantity.compare(amount, total[name]) > 0:
+            total[name] = amount
+
+
+def aggregate(spec: Object, field: Literal["requests", "limits"]) -> Object:
+    """The Pod's total of its containers' requests or limits, as quantities.
+
+    Upstream: component-helpers/resource/helpers.go:{PodRequests,PodLimits} @v1.36
+    """
+    containers = spec["containers"]
+    init = spec.get("initContainers") or ()
+    if not any((item.get("resources") or {}).get(field) for item in (*containers, *init)) and not spec.get("resources"):
+        return {**(spec.get("overhead") or {})} if field == "requests" else _NO_RESOURCES
+    total: dict[str, str] = {}
+    for item in containers:
+        _merge(total, (item.get("resources") or {}).get(field))
+    sidecars: dict[str, str] = {}
+    greediest: dict[str, str] = {}
+    for item in init:
+        amounts = (item.get("resources") or {}).get(field)
+        if item.get("restartPolicy") == "Always":
+            _merge(total, amounts)
+            _merge(sidecars, amounts)
+            _raise_to(greediest, sidecars)
+        else:
+            moment = dict(sidecars)
+            _merge(moment, amounts)
+            _raise_to(greediest, moment)
+    _raise_to(total, greediest)
+    total.update((spec.get("resources") or {}).get(field) or {})
+    overhead = spec.get("overhead")
+    for name, amount in (overhead or {}).items():
+        if field == "requests" or name in total:
+            total[name] = quantity.add(total[name], amount) if name in total else amount
+    return total
+
+
+def _aggregated(containers: list[Object]) -> tuple[Object, Object]:
+    spec = {"containers": containers}
+    return aggregate(spec, "requests"), aggregate(spec, "limits")
+
+
+# Most Pods have one container, whose `resources` object is shared by all Pods of a template.
+_single = IdentityMemo(lambda resources: _aggregated([{"resources": resources}]), 512)
+
+
+def pod_resources(spec: Object) -> tuple[Object, Object]:
+    """The Pod's total requests and limits. Upstream: pkg/kubelet/kubelet_pods.go:getEffectiveAllocatedResources"""
+    containers = spec["containers"]
+    if len(containers) == 1 and not (spec.get("initContainers") or spec.get("resources") or spec.get("overhead")):
+        resources = containers[0].get("resources")
+        return _single(resources) if resources else (_NO_RESOURCES, _NO_RESOURCES)
+    return aggregate(spec, "requests"), aggregate(spec, "limits")

@@ -1,0 +1,58 @@
+"""Lifecycle hooks: a command, an HTTP request or a sleep. Upstream: pkg/kubelet/lifecycle/handlers.go @v1.36"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubesim.api.objects import Object
+from kubesim.network.messages import HttpReply, HttpRequest, NetError
+from kubesim.node.facts import ContainerFacts
+from kubesim.node.runtime import ContainerRecord, RuntimeFailure
+from kubesim.node.steps import Sequence
+from kubesim.sim.loop import SECOND
+
+if TYPE_CHECKING:
+    from kubesim.node.pod_worker import PodWorker
+
+# Upstream leaves the HTTP client without a timeout of its own; a minute is longer than any default grace period.
+_HTTP_TIMEOUT_NS = 60 * SECOND
+
+
+def run_hook(worker: PodWorker, facts: ContainerFacts, record: ContainerRecord, hook: Object) -> Sequence:
+    """Steps that run a hook; returns None, or the text of its failure."""
+    of = f'for Container "{facts.name}" in Pod "{worker.formatted()}" failed - error:'
+    if "exec" in hook:
+        command = hook["exec"].get("command") or ()
+        result: Any = yield lambda on_done: worker.node.runtime.execute(record, command, 0, on_done)
+        shown = f"Exec lifecycle hook ([{' '.join(command)}]) {of}"
+        if isinstance(result, RuntimeFailure):
+            return f'{shown} {result.text}, message: ""'
+        if result.exit_code:
+            output = result.output.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            return (
+                f"{shown} command '{' '.join(command)}' exited with {result.exit_code}: {result.output}, "
+                f'message: "{output}"'
+            )
+        return None
+    if "httpGet" in hook:
+        return (yield from _run_http(worker, facts, hook["httpGet"], of))
+    if "sleep" in hook:
+        yield hook["sleep"]["seconds"] * SECOND
+        return None
+    return "Cannot run handler: invalid handler"
+
+
+def _run_http(worker: PodWorker, facts: ContainerFacts, action: Object, of: str) -> Sequence:
+    port = action["port"]
+    if not isinstance(port, int):
+        named = {entry.get("name"): entry["containerPort"] for entry in facts.spec.get("ports") or ()}
+        port = named.get(port, 80)
+    host = action.get("host") or worker.pod_ip
+    request = HttpRequest("GET", action.get("path", "/"))
+    answer: Any = yield lambda on_done: worker.node.network.probe(host, port, request, _HTTP_TIMEOUT_NS, on_done)
+    shown = f"HTTP lifecycle hook ({request.path}) {of}"
+    if isinstance(answer, NetError):
+        return f"{shown} {answer.text}"
+    if isinstance(answer, HttpReply) and not 200 <= answer.status < 400:
+        return f"{shown} HTTP lifecycle hook failed with statuscode: {answer.status}"
+    return None

@@ -1,0 +1,480 @@
+"""One Pod's life on a node.
+
+A sync computes the status, works out what is to be done and does it, one at a time per Pod; whatever happens meanwhile
+asks for another sync. As in the kubelet, a sync sees the runtime as the last relist saw it: after one sync the next
+waits for a relist, and containers' exits are noticed at one.
+Upstream: pkg/kubelet/{kubelet.go:SyncPod,pod_workers.go}, pkg/kubelet/pleg/generic.go @v1.36
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, final
+
+from kubesim.api.objects import Object
+from kubesim.api.timestamps import from_time
+from kubesim.node.backoff import Backoff
+from kubesim.node.facts import ContainerFacts, PodFacts, facts_of
+from kubesim.node.plan import Kill, PodActions, ProbeResults, compute_pod_actions
+from kubesim.node.probes import ContainerProbes
+from kubesim.node.runtime import PodSandbox
+from kubesim.node.starting import mount_volumes, start_container, start_sandbox
+from kubesim.node.status import (
+    TERMINAL_PHASES,
+    Observation,
+    Reason,
+    compute_rejection,
+    compute_status,
+)
+from kubesim.node.status_writer import StatusWriter
+from kubesim.node.steps import Sequence, Steps
+from kubesim.node.termination import grace_of, kill_all, kill_container
+from kubesim.programs.program import Volume
+from kubesim.sim.loop import SECOND
+
+if TYPE_CHECKING:
+    from kubesim.node.kubelet import Kubelet
+
+Stage = Literal["syncing", "terminating", "terminated", "finished"]
+
+# Upstream: pkg/kubelet/kubelet.go:backOffPeriod and KubeletConfiguration.syncFrequency @v1.36
+_RETRY_NS: Final = 10 * SECOND
+_RESYNC_NS: Final = 60 * SECOND
+_JITTER: Final = 0.5
+
+_NO_REASONS: Final[dict[str, Reason]] = {}
+_NO_PROBES: Final[dict[str, ContainerProbes]] = {}
+_NO_VOLUMES: Final[dict[str, Volume]] = {}
+
+
+@final
+class PodWorker:
+    """Brings one Pod to what its spec says, and writes its status."""
+
+    __slots__ = (
+        "_has_changed_runtime",
+        "_is_cancellable",
+        "_is_due",
+        "_last_sync_ns",
+        "_pending",
+        "_steps",
+        "_wakes",
+        "backoff",
+        "counted",
+        "image_backoff",
+        "is_alive",
+        "node",
+        "parts",
+        "pod",
+        "probes",
+        "pull_errors",
+        "reasons",
+        "sandbox",
+        "stage",
+        "uid",
+        "volumes",
+        "writer",
+    )
+
+    def __init__(self, node: Kubelet, pod: Object) -> None:
+        self.node = node
+        self.pod = pod
+        self.uid: str = pod["metadata"]["uid"]
+        self.stage: Stage = "syncing"
+        self.is_alive = True
+        self.sandbox: PodSandbox | None = None
+        self.writer = StatusWriter(self)
+        self.reasons = _NO_REASONS
+        self.probes = _NO_PROBES
+        self.volumes = _NO_VOLUMES
+        self.parts = _NO_VOLUMES
+        self.backoff: Backoff | None = None
+        self.image_backoff: Backoff | None = None
+        self.pull_errors: dict[str, str] | None = None
+        self.counted: Any = None
+        self._steps: Steps | None = None
+        self._pending = False
+        self._is_due = False
+        self._is_cancellable = False
+        self._has_changed_runtime = False
+        self._last_sync_ns = -1
+        self._wakes = 0
+
+    # What others ask about the Pod.
+
+    @property
+    def facts(self) -> PodFacts:
+        return facts_of(self.pod["spec"])
+
+    @property
+    def namespace(self) -> str:
+        namespace: str = self.pod["metadata"]["namespace"]
+        return namespace
+
+    @property
+    def pod_ip(self) -> str:
+        return self.sandbox.ip if self.sandbox is not None else ""
+
+    @property
+    def is_deleting(self) -> bool:
+        return "deletionTimestamp" in self.pod["metadata"]
+
+    @property
+    def may_run(self) -> bool:
+        """Whether containers of the Pod could still be running, as far as the kubelet has made sure."""
+        return self.stage in {"syncing", "terminating"}
+
+    def formatted(self) -> str:
+        """As the kubelet names Pods in texts: `name_namespace(uid)`."""
+        return f"{self.pod['metadata']['name']}_{self.namespace}({self.uid})"
+
+    def event(self, type_: str, reason: str, message: str, field_path: str = "") -> None:
+        """Record an Event about the Pod or, with a field path, about one of its containers."""
+        if self.is_alive:
+            self.node.recorder.event(self.pod, type_, reason, message, field_path)
+
+    def restart_count(self, name: str) -> int:
+        """The restart count of a container that the runtime has no record of: it was known to the API before."""
+        status = self.writer.status or self.pod.get("status") or {}
+        for field in ("containerStatuses", "initContainerStatuses"):
+            for entry in status.get(field) or ():
+                if entry["name"] == name and ("running" in entry["state"] or entry.get("lastState")):
+                    count: int = entry.get("restartCount", 0)
+                    return count + 1
+        return 0
+
+    # What happens to the Pod.
+
+    def update(self, pod: Object) -> None:
+        """The API has a newer Pod."""
+        old = self.pod
+        self.pod = pod
+        metadata, before = pod["metadata"], old["metadata"]
+        if "deletionTimestamp" in metadata and "deletionTimestamp" not in before:
+            self.terminate()
+        elif self.stage == "finished":
+            self.writer.flush()
+        elif (
+            (pod["spec"] is not old["spec"] and pod["spec"] != old["spec"])
+            or metadata.get("labels") != before.get("labels")
+            or metadata.get("annotations") != before.get("annotations")
+        ):
+            self.request_sync()
+        elif self.writer.take_api_status(pod) and self.stage == "syncing":
+            self._compute_status()
+
+    def request_sync(self, *, is_fresh: bool = False) -> None:
+        """Sync now or, unless the view of the runtime `is_fresh`, when it is newer than the last sync."""
+        if not self.is_alive or self.stage == "finished":
+            return
+        if self._steps is not None:
+            self._pending = True
+            return
+        node = self.node
+        if not is_fresh and self._last_sync_ns >= node.last_relist_ns():
+            self.sync_at_relist()
+            return
+        self._sync()
+
+    def sync_at_relist(self) -> None:
+        """Sync when the runtime is listed the next time: something there has changed."""
+        if not self._is_due and self.is_alive and self.stage != "finished":
+            self._is_due = True
+            self.node.loop.post(self.node.until_relist_ns(), self._relisted, None)
+
+    def _relisted(self, _: None) -> None:
+        self._is_due = False
+        self.request_sync(is_fresh=True)
+
+    def terminate(self) -> None:
+        """Stop the Pod for good: it is being deleted, or has been."""
+        if self.stage == "syncing":
+            self.stage = "terminating"
+            if self._steps is not None and self._is_cancellable:
+                self._steps.close()
+                self._steps = None
+        if self.stage == "finished":
+            self.writer.flush()
+            return
+        self.request_sync()
+
+    def reject(self, reason: str, message: str) -> None:
+        """The node doesn't admit the Pod."""
+        self.event("Warning", reason, message)
+        self.stage = "finished"
+        api = self.pod.get("status") or {}
+        self.writer.set(compute_rejection(self.pod, api, reason, message, self.node.loop.now_ns))
+
+    def fail(self, reason: str, message: str) -> None:
+        """End the Pod as Failed for a reason of the node's own, such as its deadline."""
+        if self.stage != "syncing" or self.writer.status is None:
+            return
+        self.writer.status = {**self.writer.status, "phase": "Failed", "reason": reason, "message": message}
+        self.terminate()
+
+    def handle_probe_result(self) -> None:
+        """A probe says something new: report it, and see whether anything follows."""
+        if not self.is_alive or self.stage == "finished":
+            return
+        if self._steps is not None or self._last_sync_ns >= self.node.last_relist_ns():
+            self._compute_status()
+        if self.stage == "syncing":
+            self.request_sync()
+
+    def stop(self) -> None:
+        """The kubelet dies: nothing more is done or written for the Pod."""
+        self.is_alive = False
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+        for probes in self.probes.values():
+            probes.stop()
+
+    # Status.
+
+    def _observe_probes(self) -> None:
+        containers = self.sandbox.containers if self.sandbox is not None else {}
+        for name, probes in self.probes.items():
+            probes.observe(containers.get(name))
+
+    def _compute_status(self, *, is_terminal: bool = False) -> Object:
+        old = self.writer.status
+        if old is None:
+            old = self.pod.get("status") or {}
+        if self.probes:
+            self._observe_probes()
+        seen = Observation(
+            self.sandbox,
+            self.reasons,
+            self.probes,
+            self.node.config.address,
+            self.node.loop.now_ns,
+            is_terminal,
+            self.is_deleting,
+        )
+        status = compute_status(self.pod, self.facts, self.writer.with_foreign_conditions(old), seen)
+        self.writer.set(status)
+        return status
+
+    # Syncing.
+
+    def _sync(self) -> None:
+        if self.stage == "syncing":
+            steps = self._sync_pod()
+        elif self.stage == "terminating":
+            steps = self._sync_terminating()
+        else:
+            self._sync_terminated()
+            return
+        self._pending = False
+        self._steps = Steps(self.node.loop, steps, self._complete)
+        self._steps.resume()
+
+    def _complete(self, retry_ns: int | None) -> None:
+        """A sync has ended; `retry_ns` is when to sync again without being asked, None for never."""
+        self._steps = None
+        self._last_sync_ns = self.node.loop.now_ns
+        if not self.is_alive:
+            return
+        if self.stage == "terminated":
+            self.sync_at_relist()
+        elif retry_ns == 0 or self._pending:
+            self._pending = False
+            self.request_sync(is_fresh=retry_ns == 0)
+        elif retry_ns is not None:
+            self._wakes += 1
+            delay_ns = retry_ns + int(retry_ns * _JITTER * self.node.stream.fraction())
+            self.node.loop.post(delay_ns, self._wake, self._wakes)
+        elif self.stage == "terminating":
+            self.sync_at_relist()
+
+    def _wake(self, number: int) -> None:
+        if number == self._wakes and self.stage == "syncing":
+            self.request_sync()
+
+    def _sync_pod(self) -> Sequence:
+        status = self._compute_status()
+        if status["phase"] in TERMINAL_PHASES:
+            self.stage = "terminating"
+            return None
+        for name, probes in self.probes.items():
+            if not _is_ready(status, name):
+                probes.trigger_readiness()
+        if self.volumes is _NO_VOLUMES and self.facts.volumes:
+            self._is_cancellable = True
+            problem = yield from mount_volumes(self)
+            self._is_cancellable = False
+            if problem is not None:
+                return _RETRY_NS
+        if self.facts.has_probes and self.probes is _NO_PROBES:
+            self._add_probes()
+        actions = compute_pod_actions(self.facts, self.sandbox, self.probes, is_deleting=self.is_deleting)
+        if not (actions.start or actions.kill or actions.kill_pod):
+            return None
+        self._has_changed_runtime = False
+        retry_ns = yield from self._act(actions)
+        if retry_ns is None:
+            return 0 if self._has_changed_runtime else None
+        if self._has_changed_runtime:
+            self.sync_at_relist()
+        return retry_ns
+
+    def _act(self, actions: PodActions) -> Sequence:
+        """Do what was planned; returns None for success or after how long to try again."""
+        if actions.kill_pod:
+            yield from self._kill_pod()
+            if not actions.create_sandbox:
+                return None
+        else:
+            for kill in actions.kill:
+                yield from self.kill(kill)
+        if actions.create_sandbox:
+            problem = yield from start_sandbox(self)
+            if problem is not None:
+                return _RETRY_NS
+            self._has_changed_runtime = True
+        waits: list[int] = []
+        has_failed = False
+        for facts in actions.start:
+            wait_ns = self._backoff_wait_ns(facts)
+            if wait_ns is not None:
+                waits.append(wait_ns)
+            else:
+                reason = yield from self._start(facts)
+                if reason is None:
+                    self._has_changed_runtime = True
+                    continue
+                has_failed = True
+            if facts.role == "init":
+                break
+        if has_failed:
+            return _RETRY_NS
+        return min(min(waits), _RESYNC_NS) if waits else None
+
+    def _start(self, facts: ContainerFacts) -> Sequence:
+        ensures_part = any("subPath" in mount for mount in facts.spec.get("volumeMounts") or ())
+        if ensures_part and self.parts is _NO_VOLUMES:
+            self.parts = {}
+        if facts.spec.get("imagePullPolicy") == "Always" or self.node.runtime.find_image(facts.image) is None:
+            # Getting the image takes a while, in which the sandbox is shown to be ready.
+            self._compute_status()
+        reason = yield from start_container(self, facts)
+        if reason is not None:
+            self._remember(facts.name, reason)
+        elif self.reasons:
+            self._forget(facts.name)
+        return reason
+
+    def _remember(self, name: str, reason: Reason) -> None:
+        self.reasons = {**self.reasons, name: reason}
+
+    def _forget(self, name: str) -> None:
+        left = {other: reason for other, reason in self.reasons.items() if other != name}
+        self.reasons = left or _NO_REASONS
+
+    def _backoff_wait_ns(self, facts: ContainerFacts) -> int | None:
+        """How long the container still has to wait before it is started again; None when it may start now.
+
+        Upstream: kuberuntime_manager.go:doBackOff @v1.36
+        """
+        record = self.sandbox.containers.get(facts.name) if self.sandbox is not None else None
+        if record is None or record.state != "exited":
+            return None
+        if self.backoff is None:
+            self.backoff = Backoff()
+        backoff = self.backoff
+        key = f"{facts.name}/{facts.image}"
+        now_ns = self.node.loop.now_ns
+        if not backoff.is_waiting(key, record.finished_at_ns, now_ns):
+            backoff.count(key, record.finished_at_ns, now_ns)
+            return None
+        delay_ns = backoff.delay_ns(key)
+        text = f"Back-off restarting failed container {facts.name} in pod {self.formatted()}"
+        self.event("Warning", "BackOff", text, facts.field_path)
+        message = f"back-off {_go_seconds(delay_ns)} restarting failed container={facts.name} pod={self.formatted()}"
+        self._remember(facts.name, Reason("CrashLoopBackOff", message))
+        return record.finished_at_ns + delay_ns - now_ns
+
+    def _add_probes(self) -> None:
+        now_ns = self.node.loop.now_ns
+        facts = self.facts
+        self.probes = {
+            item.name: ContainerProbes(self, item, now_ns) for item in facts.by_name.values() if item.has_probes
+        }
+        self._observe_probes()
+        if self.node.has_adopted(self.uid):
+            old = self.pod.get("status") or {}
+            for entry in (*(old.get("initContainerStatuses") or ()), *(old.get("containerStatuses") or ())):
+                probes = self.probes.get(entry["name"])
+                record = self.sandbox.containers.get(entry["name"]) if self.sandbox is not None else None
+                if probes is not None and record is not None and entry.get("containerID") == record.id:
+                    probes.adopt(entry)
+            self._observe_probes()
+
+    # Killing.
+
+    def kill(self, kill: Kill) -> Sequence:
+        """Steps that stop one container."""
+        yield from kill_container(self, kill, grace_of(self, kill))
+        self._has_changed_runtime = True
+
+    def _kill_pod(self) -> Sequence:
+        sandbox = self.sandbox
+        if sandbox is None:
+            return
+        yield from kill_all(self)
+        if sandbox.is_ready:
+            yield lambda on_done: self.node.runtime.stop_sandbox(self.uid, on_done)
+            self._has_changed_runtime = True
+        if not self.pod["spec"].get("hostNetwork"):
+            self.node.addresses.give_back(sandbox.ip)
+
+    def _sync_terminating(self) -> Sequence:
+        self._compute_status()
+        for probes in self.probes.values():
+            probes.stop_restarting()
+        yield from self._kill_pod()
+        for probes in self.probes.values():
+            probes.stop()
+        self.stage = "terminated"
+        self._compute_status(is_terminal=True)
+        return None
+
+    def _sync_terminated(self) -> None:
+        self.stage = "finished"
+        for probes in self.probes.values():
+            probes.stop()
+        self.probes = _NO_PROBES
+        self.volumes = self.parts = _NO_VOLUMES
+        self.backoff = self.image_backoff = self.pull_errors = None
+        self.node.forget_resources(self)
+        self.writer.flush()
+
+    def deadline_ns(self) -> int | None:
+        """When the Pod's `activeDeadlineSeconds` are over."""
+        seconds = self.pod["spec"].get("activeDeadlineSeconds")
+        status = self.writer.status or {}
+        if seconds is None or "startTime" not in status:
+            return None
+        return from_time(status["startTime"]) + int(seconds) * SECOND
+
+    def wake_probes(self, name: str) -> None:
+        """A container's health may have changed."""
+        probes = self.probes.get(name)
+        if probes is not None:
+            probes.wake()
+
+
+def _is_ready(status: Object, name: str) -> bool:
+    for field in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(field) or ():
+            if entry["name"] == name:
+                return bool(entry["ready"])
+    return False
+
+
+def _go_seconds(ns: int) -> str:
+    minutes, seconds = divmod(ns // SECOND, 60)
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+_: type[ProbeResults] = ContainerProbes

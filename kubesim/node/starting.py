@@ -1,0 +1,144 @@
+"""The steps that start a Pod: volumes, sandbox, image, container, post-start hook.
+
+Each function is a sequence for `Steps`; what fails is returned as the `Reason` that the container's status will show.
+Upstream: pkg/kubelet/kuberuntime/{kuberuntime_manager.go:SyncPod,kuberuntime_container.go:startContainer} @v1.36
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubesim.api import quantity
+from kubesim.api.objects import Object
+from kubesim.node.env import EnvError, EnvSources, make_environment
+from kubesim.node.facts import ContainerFacts
+from kubesim.node.hooks import run_hook
+from kubesim.node.images import ensure_image
+from kubesim.node.plan import Kill
+from kubesim.node.runtime import ContainerConfig, ContainerRecord, RuntimeFailure
+from kubesim.node.status import Reason
+from kubesim.node.steps import Sequence
+from kubesim.node.volumes import ClaimError, MountError, Volume, mount_volume, mounts_of
+from kubesim.sim.loop import MILLISECOND, SECOND
+
+if TYPE_CHECKING:
+    from kubesim.node.pod_worker import PodWorker
+
+# Upstream: pkg/kubelet/volumemanager/volume_manager.go:podAttachAndMountRetryInterval. The kubelet looks every 300 ms
+# whether all volumes are there, and they never are at the first look.
+MOUNT_POLL_NS = 300 * MILLISECOND
+# Upstream: pkg/util/goroutinemap/exponentialbackoff: a mount is tried again after 500 ms, doubled up to 2 min 2 s.
+_MOUNT_RETRY_NS = 500 * MILLISECOND
+_MOUNT_RETRY_MAX_NS = 122 * SECOND
+
+
+def mount_volumes(worker: PodWorker) -> Sequence:
+    """Steps that return None once all volumes are mounted, or the text of an error after which to sync again later."""
+    wanted = worker.facts.volumes
+    if not wanted:
+        return None
+    retry_ns = _MOUNT_RETRY_NS
+    volumes: dict[str, Volume] = {}
+    while True:
+        missing = False
+        for volume in wanted:
+            name = volume["name"]
+            if name in volumes:
+                continue
+            try:
+                volumes[name] = mount_volume(volume, worker.pod, worker.node.volume_sources)
+            except MountError as error:
+                missing = True
+                worker.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {error}')
+            except ClaimError as error:
+                worker.event("Warning", "FailedMount", str(error))
+                return str(error)
+        if not missing:
+            break
+        yield retry_ns
+        retry_ns = min(2 * retry_ns, _MOUNT_RETRY_MAX_NS)
+    yield MOUNT_POLL_NS
+    worker.volumes = volumes
+    return None
+
+
+def start_sandbox(worker: PodWorker) -> Sequence:
+    """Steps that make the sandbox; returns None or the text of the error."""
+    node = worker.node
+    pod = worker.pod
+    if worker.sandbox is not None:
+        worker.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+    ip = node.config.address if pod["spec"].get("hostNetwork") else node.addresses.take()
+    if ip is None:
+        text = f"failed to set up sandbox container network: no IP addresses available in {node.addresses.cidr}"
+    else:
+        result: Any = yield lambda on_done: node.runtime.run_sandbox(pod, ip, on_done)
+        if not isinstance(result, RuntimeFailure):
+            worker.sandbox = result
+            return None
+        text = result.text
+        node.addresses.give_back(ip)
+    worker.event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {text}")
+    return text
+
+
+def _environment(worker: PodWorker, container: Object) -> Any:
+    node = worker.node
+    spec = worker.pod["spec"]
+    services = node.caches.service_variables(worker.namespace, has_links=spec.get("enableServiceLinks", True))
+    sources = EnvSources(
+        services,
+        node.caches.config_map,
+        node.caches.secret,
+        worker.pod_ip,
+        node.config.address,
+        node.config.allocatable,
+    )
+    return make_environment(worker.pod, container, sources)
+
+
+def start_container(worker: PodWorker, facts: ContainerFacts) -> Sequence:
+    """Steps that start one container; returns None, or the `Reason` why it doesn't run."""
+    node = worker.node
+    runtime = node.runtime
+    sandbox = worker.sandbox
+    if sandbox is None:
+        return Reason("CreateContainerError", "no sandbox")
+    image = yield from ensure_image(node.loop, runtime, worker, facts)
+    if isinstance(image, Reason):
+        worker.event("Warning", "Failed", f"Error: {image.reason}", facts.field_path)
+        return image
+    before = sandbox.containers.get(facts.name)
+    attempt = before.attempt + 1 if before is not None else worker.restart_count(facts.name)
+    try:
+        env = _environment(worker, facts.spec)
+    except EnvError as error:
+        worker.event("Warning", "Failed", f"Error: {error}", facts.field_path)
+        return Reason("CreateContainerConfigError", str(error))
+    mounts = mounts_of(facts.spec, worker.volumes, worker.parts)
+    limit = ((facts.spec.get("resources") or {}).get("limits") or {}).get("memory")
+    limit_bytes = quantity.value(limit) if limit is not None else 0
+    config = ContainerConfig(facts.spec, image, attempt, env, mounts, limit_bytes)
+    record: Any = yield lambda on_done: runtime.create_container(worker.pod, config, on_done)
+    if isinstance(record, RuntimeFailure):
+        worker.event("Warning", "Failed", f"Error: {record.text}", facts.field_path)
+        return Reason("CreateContainerError", record.text)
+    worker.event("Normal", "Created", "Container created", facts.field_path)
+    failure: Any = yield lambda on_done: runtime.start_container(worker.uid, record, on_done)
+    if failure is not None:
+        worker.event("Warning", "Failed", f"Error: {failure.text}", facts.field_path)
+        return Reason("RunContainerError", failure.text)
+    worker.event("Normal", "Started", "Container started", facts.field_path)
+    return (yield from _post_start(worker, facts, record))
+
+
+def _post_start(worker: PodWorker, facts: ContainerFacts, record: ContainerRecord) -> Sequence:
+    hook = (facts.spec.get("lifecycle") or {}).get("postStart")
+    if hook is None:
+        return None
+    problem = yield from run_hook(worker, facts, record, hook)
+    if problem is None:
+        return None
+    worker.event("Warning", "FailedPostStartHook", "PostStartHook failed", facts.field_path)
+    yield from worker.kill(Kill(facts, record, "FailedPostStartHook", "FailedPostStartHook"))
+    return Reason("PostStartHookError", problem)

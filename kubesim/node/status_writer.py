@@ -1,0 +1,113 @@
+"""Writes one Pod's status: at most one request under way, later statuses wait and go out as one.
+
+Upstream: pkg/kubelet/status/status_manager.go @v1.36
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from kubesim.api.kinds import POD
+from kubesim.api.objects import Object
+from kubesim.api.requests import Options, delete, patch
+from kubesim.client.port import Reply
+from kubesim.errors import ApiError
+from kubesim.node.status import KUBELET_CONDITIONS, TERMINAL_PHASES
+from kubesim.node.status_patch import compute_status_patch
+from kubesim.sim.loop import SECOND
+
+if TYPE_CHECKING:
+    from kubesim.node.pod_worker import PodWorker
+
+# Upstream: status_manager.go:syncPeriod, after which a write that failed is tried again @v1.36
+_RETRY_NS: Final = 10 * SECOND
+
+
+@final
+class StatusWriter:
+    """The status that the kubelet wants (`status`), the one that the API is known to have, and the way between."""
+
+    __slots__ = ("_api", "_is_deleted", "_is_sending", "_revision", "_worker", "status")
+
+    def __init__(self, worker: PodWorker) -> None:
+        pod = worker.pod
+        self._worker = worker
+        self.status: Object | None = None
+        self._api: Object = pod.get("status") or {}
+        self._revision = int(pod["metadata"]["resourceVersion"])
+        self._is_sending = False
+        self._is_deleted = False
+
+    def set(self, status: Object) -> None:
+        """This is the status now."""
+        self.status = status
+        self.flush()
+
+    def take_api_status(self, pod: Object) -> bool:
+        """The watch shows this Pod. Returns whether its status was written by somebody else meanwhile."""
+        revision = int(pod["metadata"]["resourceVersion"])
+        if revision <= self._revision or self._is_sending:
+            return False
+        self._revision = revision
+        api = pod.get("status") or {}
+        is_foreign = api is not self._api and api != self._api
+        self._api = api
+        return is_foreign
+
+    def with_foreign_conditions(self, old: Object) -> Object:
+        """The kubelet's last status with the conditions of others as the API has them."""
+        api = self._api.get("conditions") or ()
+        mine = old.get("conditions") or ()
+        foreign = [item for item in api if item["type"] not in KUBELET_CONDITIONS]
+        if not foreign and all(item["type"] in KUBELET_CONDITIONS for item in mine):
+            return old
+        return {**old, "conditions": [*foreign, *(item for item in mine if item["type"] in KUBELET_CONDITIONS)]}
+
+    def flush(self) -> None:
+        """Send what differs from the API, and the final delete when its time has come."""
+        worker = self._worker
+        if self._is_sending or not worker.is_alive or self.status is None or self._is_deleted:
+            return
+        body = compute_status_patch(self._api, self.status, may_run=worker.may_run)
+        metadata = worker.pod["metadata"]
+        if body is not None:
+            self._is_sending = True
+            request = patch(
+                POD,
+                metadata["namespace"],
+                metadata["name"],
+                {"metadata": {"uid": worker.uid}, "status": body},
+                "strategic",
+                "status",
+            )
+            worker.node.client.send(request, self._handle_patched)
+        elif worker.stage == "finished" and worker.is_deleting and self._api.get("phase") in TERMINAL_PHASES:
+            self._is_sending = True
+            options = Options(grace_period_s=0, precondition_uid=worker.uid)
+            request = delete(POD, metadata["namespace"], metadata["name"], options)
+            worker.node.client.send(request, self._handle_deleted)
+
+    def _handle_patched(self, reply: Reply) -> None:
+        self._is_sending = False
+        if isinstance(reply, ApiError):
+            self._retry_unless_gone(reply)
+            return
+        self._api = reply.get("status") or {}
+        self._revision = int(reply["metadata"]["resourceVersion"])
+        self.flush()
+
+    def _handle_deleted(self, reply: Reply) -> None:
+        self._is_sending = False
+        if isinstance(reply, ApiError):
+            self._retry_unless_gone(reply)
+        else:
+            self._is_deleted = True
+
+    def _retry_unless_gone(self, error: ApiError) -> None:
+        if error.code == 404 or error.code == 409:
+            self._is_deleted = True
+        elif self._worker.is_alive:
+            self._worker.node.loop.post(_RETRY_NS, self._retry, None)
+
+    def _retry(self, _: None) -> None:
+        self.flush()

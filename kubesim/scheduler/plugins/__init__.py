@@ -1,0 +1,1 @@
+"""One rule of the default profile per module: its filter, its score and the events that may change its verdict."""

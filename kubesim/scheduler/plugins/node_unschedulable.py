@@ -1,0 +1,29 @@
+"""NodeUnschedulable: a cordoned node takes only Pods that tolerate that.
+
+Upstream: pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go @v1.36
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubesim.scheduler.framework import UNRESOLVABLE, Status
+from kubesim.scheduler.profile import PodProfile
+from kubesim.scheduler.snapshot import NodeInfo, Snapshot
+from kubesim.scheduler.terms import tolerates
+
+NAME: Final = "NodeUnschedulable"
+_TAINT: Final = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+_REFUSED: Final = Status(UNRESOLVABLE, NAME, "node(s) were unschedulable")
+
+
+class NodeUnschedulable:
+    """State: whether the Pod tolerates the mark."""
+
+    name = NAME
+
+    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> bool:
+        return tolerates(profile.tolerations, _TAINT)
+
+    def filter(self, state: bool, node: NodeInfo) -> Status | None:
+        return _REFUSED if node.unschedulable and not state else None

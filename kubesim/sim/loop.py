@@ -1,0 +1,98 @@
+"""The one clock and the one queue: callbacks in virtual time, ordered by (instant, sequence).
+
+Instants are integer nanoseconds since the loop's start. Two callbacks for one instant run in the order in which they
+were asked for, so a run is a pure function of its inputs. Nothing here reads a real clock; a runtime that paces the
+loop by the wall does so from outside, by asking `next_at_ns` and calling `run_until`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+MICROSECOND = 1_000
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+
+class Timer:
+    """A callback that can be called off. Made by `Loop.timer`."""
+
+    __slots__ = ("at_ns", "callback")
+
+    def __init__(self, at_ns: int, callback: Callable[[], None]) -> None:
+        self.at_ns = at_ns
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Make sure that the callback never runs (again). Idempotent."""
+        self.callback = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the callback is still to run."""
+        return self.callback is not None
+
+
+def _fire(timer: Timer) -> None:
+    callback = timer.callback
+    if callback is not None:
+        timer.callback = None
+        callback()
+
+
+class Loop:
+    """A heap of callbacks and the instant that has been reached."""
+
+    __slots__ = ("_heap", "_sequence", "now_ns", "steps")
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        self.steps = 0
+        self._heap: list[tuple[int, int, Callable[..., None], Any]] = []
+        self._sequence = 0
+
+    def post(self, delay_ns: int, callback: Callable[[Any], None], argument: Any) -> None:
+        """Run `callback(argument)` after `delay_ns`; the cheapest form, which cannot be called off."""
+        self._sequence = sequence = self._sequence + 1
+        heappush(self._heap, (self.now_ns + delay_ns, sequence, callback, argument))
+
+    def timer(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
+        """Run `callback()` after `delay_ns` unless the timer is cancelled first."""
+        timer = Timer(self.now_ns + delay_ns, callback)
+        self.post(delay_ns, _fire, timer)
+        return timer
+
+    def next_at_ns(self) -> int | None:
+        """The instant of the earliest callback that will run, or None when nothing is left."""
+        heap = self._heap
+        while heap:
+            at_ns, _, callback, argument = heap[0]
+            if callback is _fire and argument.callback is None:
+                heappop(heap)
+                continue
+            return at_ns
+        return None
+
+    def run_until(self, at_ns: int, stop: Callable[[], bool] | None = None) -> bool:
+        """Run everything due up to and including `at_ns`, then stand at `at_ns`.
+
+        `stop` is asked after every callback; when it says True the loop stays at that instant. Returns whether it did.
+        """
+        heap = self._heap
+        steps = 0
+        try:
+            while heap and heap[0][0] <= at_ns:
+                self.now_ns, _, callback, argument = heappop(heap)
+                steps += 1
+                callback(argument)
+                if stop is not None and stop():
+                    return True
+        finally:
+            self.steps += steps
+        if at_ns > self.now_ns:
+            self.now_ns = at_ns
+        return False

@@ -1,0 +1,226 @@
+"""One revision counter over tables of objects, with enough history to replay watches and to page consistently.
+
+The store is the etcd of the simulation together with the API server's watch cache: it keeps the current objects by
+key, a bounded log of changes per resource, and hands every change to the watches it concerns. It trusts its caller:
+rules about objects are the API server's.
+
+History is bounded as upstream's: etcd's compaction forgets what is older than the last-but-one compaction, and a
+resource's log never holds more than `HISTORY_MAX` changes.
+Upstream: staging/src/k8s.io/apiserver/pkg/storage/cacher/watch_cache.go:defaultUpperBoundCapacity @v1.36
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import final
+
+from kubesim.api.objects import Key, Object
+from kubesim.errors import expired
+from kubesim.store.watch import Change, EventType, Predicate, Watch, WatchEvent
+
+HISTORY_MAX = 100 * 1024
+
+# Fields by which a collection is indexed, so that a watch or list on one value costs nothing for the others.
+INDEXED_FIELDS: dict[str, tuple[str, Callable[[Object], str]]] = {
+    "pods": ("spec.nodeName", lambda pod: pod["spec"].get("nodeName", "")),
+    "nodes": ("metadata.name", lambda node: node["metadata"]["name"]),
+}
+
+
+@final
+class Table:
+    """The objects of one resource and what is known of their past."""
+
+    __slots__ = ("_sorted", "by_namespace", "compacted", "history", "index", "indexed_watches", "objects", "watches")
+
+    def __init__(self, resource: str) -> None:
+        self.objects: dict[Key, Object] = {}
+        self.by_namespace: dict[str, dict[Key, Object]] = {}
+        self.history: deque[Change] = deque()
+        self.compacted = 0
+        self.watches: list[Watch] = []
+        self.index = INDEXED_FIELDS.get(resource)
+        self.indexed_watches: dict[str, list[Watch]] = {}
+        self._sorted: list[Key] | None = None
+
+    def keys(self) -> list[Key]:
+        """All keys in etcd's order."""
+        if self._sorted is None:
+            self._sorted = sorted(self.objects)
+        return self._sorted
+
+    def put(self, key: Key, obj: Object) -> None:
+        if key not in self.objects:
+            self._sorted = None
+        self.objects[key] = obj
+        members = self.by_namespace.get(key.namespace)
+        if members is None:
+            members = self.by_namespace[key.namespace] = {}
+        members[key] = obj
+
+    def remove(self, key: Key) -> None:
+        self._sorted = None
+        del self.objects[key]
+        members = self.by_namespace[key.namespace]
+        del members[key]
+        if not members:
+            del self.by_namespace[key.namespace]
+
+
+@final
+class Store:
+    """All tables and the one revision counter."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.tables: dict[str, Table] = {}
+        self._compact_next = 0
+
+    def table(self, resource: str) -> Table:
+        table = self.tables.get(resource)
+        if table is None:
+            table = self.tables[resource] = Table(resource)
+        return table
+
+    def get(self, resource: str, key: tuple[str, str]) -> Object | None:
+        table = self.tables.get(resource)
+        return None if table is None else table.objects.get(key)  # type: ignore[call-overload,no-any-return]
+
+    def write(self, resource: str, key: Key, obj: Object, previous: Object | None) -> Object:
+        """Store `obj` under a new revision, which is set in it, and tell the watches. Returns what was stored."""
+        self.revision = revision = self.revision + 1
+        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
+        table = self.table(resource)
+        table.put(key, obj)
+        self._record(table, Change(revision, "ADDED" if previous is None else "MODIFIED", key, obj, previous))
+        return obj
+
+    def delete(self, resource: str, key: Key, last: Object) -> Object:
+        """Remove the object; its last state, with the deletion's revision, is what watches get. Returns that state."""
+        self.revision = revision = self.revision + 1
+        table = self.table(resource)
+        previous = table.objects[key]
+        table.remove(key)
+        obj = {**last, "metadata": {**last["metadata"], "resourceVersion": str(revision)}}
+        self._record(table, Change(revision, "DELETED", key, obj, previous))
+        return obj
+
+    def _record(self, table: Table, change: Change) -> None:
+        history = table.history
+        history.append(change)
+        if len(history) > HISTORY_MAX:
+            table.compacted = history.popleft().revision
+        for watch in table.watches:
+            watch.offer(change)
+        if table.index is not None and table.indexed_watches:
+            value_of = table.index[1]
+            value = value_of(change.obj)
+            for watch in table.indexed_watches.get(value, ()):
+                watch.offer(change)
+            if change.previous is not None:
+                before = value_of(change.previous)
+                if before != value:
+                    for watch in table.indexed_watches.get(before, ()):
+                        watch.offer(change)
+
+    def watch(
+        self,
+        resource: str,
+        *,
+        namespace: str,
+        matches: Predicate | None,
+        index: tuple[str, str] | None,
+        since: int,
+        notify: Callable[[Watch], None],
+    ) -> Watch:
+        """Open a watch on the changes after revision `since`. `index` is an indexed field and the one value wanted.
+
+        Raises:
+            ApiError: 410 Expired, the changes after `since` are no longer all there.
+        """
+        table = self.table(resource)
+        if since < table.compacted:
+            raise expired(f"too old resource version: {since} ({table.compacted})")
+        watch = Watch(namespace, matches, index, notify)
+        watch.replay(change for change in self._after(table, since))
+        if index is None:
+            table.watches.append(watch)
+        else:
+            table.indexed_watches.setdefault(index[1], []).append(watch)
+        return watch
+
+    def unwatch(self, resource: str, watch: Watch) -> None:
+        """Close a watch; nothing more is pushed into it."""
+        if watch.closed:
+            return
+        watch.closed = True
+        table = self.table(resource)
+        if watch.index is None:
+            table.watches.remove(watch)
+        else:
+            readers = table.indexed_watches[watch.index[1]]
+            readers.remove(watch)
+            if not readers:
+                del table.indexed_watches[watch.index[1]]
+
+    @staticmethod
+    def _after(table: Table, revision: int) -> Iterator[Change]:
+        history = table.history
+        first = len(history)
+        while first and history[first - 1].revision > revision:
+            first -= 1
+        for position in range(first, len(history)):
+            yield history[position]
+
+    def objects_at(self, resource: str, revision: int) -> dict[Key, Object]:
+        """The collection as it was at `revision`.
+
+        Raises:
+            ApiError: 410 Expired, that revision has been compacted away.
+        """
+        table = self.table(resource)
+        if revision >= self.revision:
+            return table.objects
+        if revision < table.compacted:
+            raise expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a new "
+                "list without the continue parameter."
+            )
+        objects = dict(table.objects)
+        for change in reversed(table.history):
+            if change.revision <= revision:
+                break
+            if change.previous is None:
+                objects.pop(change.key, None)
+            else:
+                objects[change.key] = change.previous
+        return objects
+
+    def compact(self, revision: int) -> None:
+        """Forget all changes up to and including `revision`."""
+        for table in self.tables.values():
+            history = table.history
+            while history and history[0].revision <= revision:
+                history.popleft()
+            table.compacted = max(table.compacted, revision)
+
+    def compact_periodically(self) -> None:
+        """One tick of upstream's compactor: forget what was already old at the tick before, after a bookmark to all.
+
+        Upstream: staging/src/k8s.io/apiserver/pkg/storage/etcd3/compact.go @v1.36
+        """
+        bookmark = self.bookmark()
+        for table in self.tables.values():
+            for watch in table.watches:
+                watch.push(bookmark)
+            for readers in table.indexed_watches.values():
+                for watch in readers:
+                    watch.push(bookmark)
+        self.compact(self._compact_next)
+        self._compact_next = self.revision
+
+    def bookmark(self) -> WatchEvent:
+        """An event that says only how far the log has come."""
+        kind: EventType = "BOOKMARK"
+        return WatchEvent(kind, {"metadata": {"resourceVersion": str(self.revision)}})
