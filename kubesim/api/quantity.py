@@ -10,7 +10,6 @@ Upstream: apimachinery/pkg/api/resource/{quantity,suffix,amount}.go @v1.36
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -107,15 +106,21 @@ def _to_nano(digits: str, scale: int) -> int:
 
 
 def _number_text(number: float) -> str:
-    """A JSON number as Go's encoder writes it."""
+    """A JSON number as Go's encoder writes it: with an exponent only below 1e-6 and from 1e21 on."""
     if number.__class__ is int:
         return str(number)
     if number.__class__ is not float or number - number != 0:
         raise QuantityError(FORMAT_WRONG)
-    if number == 0 or 1e-6 <= abs(number) < 1e21:
-        text = f"{Decimal(repr(number)):f}"
-        return text.removesuffix(".0")
-    return repr(number).replace("e-0", "e-")
+    mantissa, _, exponent = repr(number).partition("e")
+    if not exponent:
+        return mantissa.removesuffix(".0")
+    if not 1e-6 <= abs(number) < 1e21:
+        return f"{mantissa}e{exponent.replace('-0', '-')}"
+    sign = "-" if number < 0 else ""
+    whole, _, fraction = mantissa.removeprefix("-").partition(".")
+    digits = whole + fraction
+    point = len(whole) + int(exponent)
+    return sign + (digits.ljust(point, "0") if point > 0 else f"0.{'0' * -point}{digits}")
 
 
 @lru_cache(maxsize=16384, typed=True)

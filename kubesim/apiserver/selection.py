@@ -26,7 +26,7 @@ class Selection(NamedTuple):
     """What to test objects with (None: all match), and the one value of an indexed field, where the selector has it."""
 
     matches: Predicate | None
-    index: tuple[str, str] | None
+    indexed: tuple[str, str] | None
 
 
 _EVERYTHING = Selection(None, None)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
-from kubesim.api import patch
 from kubesim.api.defaults import default
+from kubesim.api.defaults.service_addresses import drop_fields_of_old_type, resolve_addresses
 from kubesim.api.objects import Key, Object
+from kubesim.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
 from kubesim.api.requests import Options, Request
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
@@ -22,14 +23,14 @@ from kubesim.apiserver.deletion import is_released, plan_deletion
 from kubesim.apiserver.expiry import EventExpiry
 from kubesim.apiserver.pod_admission import PodAdmission
 from kubesim.apiserver.selection import list_objects, select
-from kubesim.apiserver.services import ServiceAddresses, normalized
+from kubesim.apiserver.services import ServiceAddresses
 from kubesim.apiserver.strategies import (
     prepare_for_create,
     prepare_for_status_update,
     prepare_for_update,
     strategy_for,
 )
-from kubesim.errors import STALE_WRITE, Cause, already_exists, bad_request, conflict, invalid, not_found
+from kubesim.errors import STALE_WRITE, ApiError, Cause, already_exists, bad_request, conflict, invalid, not_found
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import Loop
 from kubesim.store.log import Store
@@ -58,6 +59,7 @@ OnWrite = Callable[[Write], None]
 # Upstream: apiserver/pkg/registry/generic/registry/store.go: maxNameGenerationCreateAttempts
 _GENERATE_NAME_TRIES = 8
 _GENERATED_BASE_MAX = 58
+_STRICT = Options(field_validation="Strict")
 
 
 @final
@@ -99,7 +101,7 @@ class ApiServer:
         """
         selection = select(kind, options)
         return self.store.watch(
-            kind.resource, namespace="", matches=selection.matches, index=selection.index, since=since, notify=notify
+            kind.resource, namespace="", matches=selection.matches, index=selection.indexed, since=since, notify=notify
         )
 
     # --- reading ---
@@ -158,18 +160,54 @@ class ApiServer:
         obj = self._pods.admit(obj, namespace, attempt) if is_pod else admit_create(self.store, kind, obj)
         obj = prepare_for_create(strategy, obj)
         if kind.resource == "services":
-            obj = normalized(obj, None)
-        causes = validate_create(kind, obj)
-        if causes:
-            raise invalid(kind.kind, kind.group, metadata.get("name", ""), causes)
-        key = Key(namespace, metadata["name"])
-        if self.store.get(kind.resource, key) is not None:
-            raise already_exists(kind.plural, kind.group, key.name)
+            return self._create_service(kind, obj, identity, request.options)
+        self._check_new(kind, obj)
         if is_pod:
             obj = self._pods.with_token_name(obj)
-        elif kind.resource == "services":
-            obj = self.services.allocate(obj, None)
         if request.options.dry_run:
+            return obj
+        return self.commit(kind, Key(namespace, metadata["name"]), obj, None, identity, "created", "")
+
+    def check(self, kind: Kind, obj: Object) -> Object:
+        """The object with its defaults, if it would be valid by itself; nothing is written, no other object looked at.
+
+        Raises:
+            ApiError: 400 or 422, as a create would answer.
+        """
+        obj = default(kind, decode(kind, obj, _STRICT))
+        if kind.resource == "services":
+            obj, causes = resolve_addresses(obj, None)
+            if causes:
+                raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
+        obj = prepare_for_create(strategy_for(kind), obj)
+        causes = validate_create(kind, obj)
+        if causes:
+            raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
+        return obj
+
+    def _check_new(self, kind: Kind, obj: Object) -> None:
+        """Raise 422 where a rule is broken, 409 where the name is taken."""
+        metadata = obj["metadata"]
+        name = metadata.get("name", "")
+        causes = validate_create(kind, obj)
+        if causes:
+            raise invalid(kind.kind, kind.group, name, causes)
+        if self.store.get(kind.resource, (metadata.get("namespace", ""), name)) is not None:
+            raise already_exists(kind.plural, kind.group, name)
+
+    def _create_service(self, kind: Kind, obj: Object, identity: Identity, options: Options) -> Object:
+        """Services get their addresses before they are checked, and give them back where that fails."""
+        key = Key(obj["metadata"]["namespace"], obj["metadata"].get("name", ""))
+        if self.store.get(kind.resource, key) is not None:
+            raise already_exists(kind.plural, kind.group, key.name)
+        obj = self.services.allocate(obj, None)
+        try:
+            self._check_new(kind, obj)
+        except ApiError:
+            self.services.release(obj)
+            raise
+        if options.dry_run:
+            self.services.release(obj)
             return obj
         return self.commit(kind, key, obj, None, identity, "created", "")
 
@@ -240,18 +278,18 @@ class ApiServer:
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
             raise conflict(kind.plural, kind.group, before["name"], why)
         if subresource == "status":
-            new = prepare_for_status_update(obj, old)
+            new = prepare_for_status_update(default(kind, obj), old)
             causes = validate_status_update(kind, new, old)
         else:
             new = prepare_for_update(strategy_for(kind), default(kind, obj), old)
             if kind.resource == "services":
-                new = normalized(new, old)
+                new = drop_fields_of_old_type(self.services.allocate(new, old), old)
             causes = validate_update(kind, new, old)
-        if causes:
-            raise invalid(kind.kind, kind.group, before["name"], causes)
-        if kind.resource == "services" and not subresource:
-            new = self.services.allocate(new, old)
-        if new == old or options.dry_run:
+        if causes or options.dry_run or new == old:
+            if kind.resource == "services":
+                self.services.release(new, keep=old)
+            if causes:
+                raise invalid(kind.kind, kind.group, before["name"], causes)
             return old if new == old else new
         key = Key(before.get("namespace", ""), before["name"])
         if is_released(new):
@@ -337,11 +375,11 @@ def apply_patch(kind: Kind, old: Object, request: Request) -> Object:
     """`old` with the request's patch applied; `old` itself where the patch changes nothing."""
     patch_type, body = request.options.patch_type, request.body
     if patch_type == "strategic":
-        return patch.strategic_merge_patch(old, body, kind.schema)
+        return apply_strategic_merge_patch(old, body, kind.schema)
     if patch_type == "merge":
-        return patch.merge_patch(old, body)  # type: ignore[no-any-return]
+        return apply_merge_patch(old, body)
     if patch_type == "json":
-        return patch.json_patch(old, body)  # type: ignore[no-any-return]
+        return apply_json_patch(old, body)
     raise bad_request("server-side apply is not supported by this version of the simulator")
 
 

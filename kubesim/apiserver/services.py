@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import final
 
+from kubesim.api.defaults.service_addresses import resolve_addresses
 from kubesim.api.objects import Object
-from kubesim.errors import Cause, internal_error, invalid
+from kubesim.api.service_types import needs_cluster_ip, needs_node_ports
+from kubesim.errors import ApiError, Cause, internal_error, invalid
 from kubesim.sim.chooser import Stream
 
 # kubeadm's default service subnet, 10.96.0.0/12.
@@ -36,20 +38,23 @@ class ServiceAddresses:
         self._owner_of_port: dict[tuple[int, str], tuple[str, str]] = {}
 
     def allocate(self, service: Object, old: Object | None) -> Object:
-        """The Service with addresses and node ports filled in; what `old` has is kept.
+        """The Service with families, addresses and node ports filled in; what `old` has is kept.
+
+        Comes before validation, as upstream's does; a caller that then refuses the Service gives back by `release`.
 
         Raises:
-            ApiError: 422, a fixed address or port is taken or out of range.
+            ApiError: 422, families do not fit, or a fixed address or port is taken or out of range.
         """
         metadata = service["metadata"]
         owner = (metadata["namespace"], metadata["name"])
+        service, causes = resolve_addresses(service, old)
+        if causes:
+            raise invalid("Service", "", owner[1], causes)
         spec = service["spec"]
-        type_ = spec.get("type", "ClusterIP")
-        if type_ == "ExternalName":
-            return {**service, "spec": {k: v for k, v in spec.items() if k not in ("clusterIP", "clusterIPs")}}
+        if not needs_cluster_ip(spec):
+            return service
         spec = {**spec}
-        kept = (old or {}).get("spec", {})
-        address = spec.get("clusterIP") or kept.get("clusterIP")
+        address = spec.get("clusterIP")
         if not address:
             address = self._next_ip()
         elif address != "None":
@@ -58,12 +63,8 @@ class ServiceAddresses:
             self._owner_of_ip[address] = owner
         spec["clusterIP"] = address
         spec["clusterIPs"] = [address]
-        if not spec.get("ipFamilies"):
-            spec["ipFamilies"] = ["IPv4"]
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
-        spec["ports"] = self._with_node_ports(service, spec, kept, owner)
-        if not spec["ports"]:
-            del spec["ports"]
+        if needs_node_ports(spec):
+            spec["ports"] = self._with_node_ports(service, spec, owner)
         return {**service, "spec": spec}
 
     def release(self, service: Object, keep: Object | None = None) -> None:
@@ -98,23 +99,17 @@ class ServiceAddresses:
         message = f'Invalid value: ["{address}"]: failed to allocate IP {address}: {why}'
         raise _invalid(service, "spec.clusterIPs", message)
 
-    def _with_node_ports(
-        self, service: Object, spec: Object, kept: Object, owner: tuple[str, str]
-    ) -> list[Object]:
-        ports: list[Object] = list(spec.get("ports") or ())
-        if spec.get("type") not in ("NodePort", "LoadBalancer"):
-            return [{k: v for k, v in port.items() if k != "nodePort"} if "nodePort" in port else port for port in ports]
-        before = {(port.get("port"), port.get("protocol", "TCP")): port.get("nodePort") for port in kept.get("ports") or ()}
+    def _with_node_ports(self, service: Object, spec: Object, owner: tuple[str, str]) -> list[Object]:
         result = []
-        for index, port in enumerate(ports):
+        for index, port in enumerate(spec.get("ports") or ()):
             protocol = port.get("protocol", "TCP")
-            number = port.get("nodePort") or before.get((port["port"], protocol)) or self._next_port(protocol)
+            number = port.get("nodePort") or self._next_port(protocol)
+            field = f"spec.ports[{index}].nodePort"
             if not _PORT_FIRST <= number <= _PORT_LAST:
-                message = f"Invalid value: {number}: provided port is not in the valid range. The range of valid ports is 30000-32767"
-                raise _invalid(service, f"spec.ports[{index}].nodePort", message)
+                why = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+                raise _invalid(service, field, f"Invalid value: {number}: {why}")
             if self._owner_of_port.get((number, protocol), owner) != owner:
-                message = f"Invalid value: {number}: provided port is already allocated"
-                raise _invalid(service, f"spec.ports[{index}].nodePort", message)
+                raise _invalid(service, field, f"Invalid value: {number}: provided port is already allocated")
             self._owner_of_port[(number, protocol)] = owner
             result.append({**port, "nodePort": number})
         return result
@@ -128,24 +123,5 @@ class ServiceAddresses:
         raise internal_error("failed to allocate a nodePort: range is full")
 
 
-def normalized(service: Object, old: Object | None) -> Object:
-    """The Service with `clusterIP` and `clusterIPs` in step, and what `old` was given kept where the client left it out.
-
-    Upstream: pkg/registry/core/service/{strategy.go:patchAllocatedValues,storage/storage.go:normalizeClusterIPs} @v1.36
-    """
-    spec = service.get("spec") or {}
-    if spec.get("type") == "ExternalName":
-        return service
-    before = (old or {}).get("spec", {})
-    address, addresses = spec.get("clusterIP"), spec.get("clusterIPs")
-    if not address and not addresses and before.get("clusterIP"):
-        return {**service, "spec": {**spec, "clusterIP": before["clusterIP"], "clusterIPs": before["clusterIPs"]}}
-    if address and not addresses:
-        return {**service, "spec": {**spec, "clusterIPs": [address]}}
-    if address and address != before.get("clusterIP") and addresses == before.get("clusterIPs"):
-        return {**service, "spec": {**spec, "clusterIPs": [address, *addresses[1:]]}}
-    return service
-
-
-def _invalid(service: Object, field: str, message: str) -> Exception:
+def _invalid(service: Object, field: str, message: str) -> ApiError:
     return invalid("Service", "", service["metadata"]["name"], (Cause("FieldValueInvalid", field, message),))

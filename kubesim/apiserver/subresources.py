@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kubesim.api import patch
 from kubesim.api.conditions import with_condition
 from kubesim.api.objects import Key, Object
+from kubesim.api.patch import apply_json_patch, apply_merge_patch
 from kubesim.api.requests import Options, Request
+from kubesim.api.selectors import selector_text
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.eviction import BUDGETS, needs_no_budget, spend_budget
 from kubesim.apiserver.server import ApiServer, Identity, apply_patch
@@ -128,13 +129,11 @@ def _evict(server: ApiServer, request: Request, identity: Identity) -> Object:
 
 
 def _scale_of(obj: Object) -> Object:
-    from kubesim.api.selectors import format_selector
-
     metadata, status = obj["metadata"], obj.get("status") or {}
     scale_status: Object = {"replicas": status.get("replicas", 0)}
     selector = obj["spec"].get("selector")
     if selector:
-        scale_status["selector"] = format_selector(selector)
+        scale_status["selector"] = selector_text(selector)
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -169,10 +168,10 @@ def _update_scale(server: ApiServer, request: Request, identity: Identity) -> Ob
 
 def _patched_scale(scale: Object, request: Request) -> Object:
     if request.options.patch_type == "json":
-        return patch.json_patch(scale, request.body)  # type: ignore[no-any-return]
+        return apply_json_patch(scale, request.body)
     if request.options.patch_type == "apply":
         return apply_patch(request.kind, scale, request)
-    return patch.merge_patch(scale, request.body)  # type: ignore[no-any-return]
+    return apply_merge_patch(scale, request.body)
 
 
 # --- namespaces/finalize. Upstream: pkg/registry/core/namespace/storage/storage.go:FinalizeREST @v1.36 ---

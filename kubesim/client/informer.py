@@ -8,7 +8,7 @@ Upstream: client-go/tools/cache/{reflector,shared_informer}.go @v1.36
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from kubesim.api.objects import Object
 from kubesim.api.requests import NO_OPTIONS, Options, list_all
@@ -23,6 +23,7 @@ OnAdd = Callable[[Object], None]
 OnUpdate = Callable[[Object, Object], None]
 OnDelete = Callable[[Object], None]
 IndexValues = Callable[[Object], Iterable[str]]
+View = TypeVar("View")
 
 
 def _nothing(*_: Any) -> None:
@@ -211,6 +212,7 @@ class InformerFactory:
         self._loop = loop
         self._client = client
         self._informers: dict[str, Informer] = {}
+        self._views: dict[Callable[[InformerFactory], Any], Any] = {}
 
     def informer(self, kind: Kind) -> Informer:
         """The process's informer of this kind, made on first use."""
@@ -222,6 +224,16 @@ class InformerFactory:
     def lister(self, kind: Kind) -> Lister:
         """The lister of that informer."""
         return self.informer(kind).lister
+
+    def view(self, make: Callable[[InformerFactory], View]) -> View:
+        """The process's one instance of something derived from its informers, made on first use.
+
+        Its handlers run before those of whoever asked for it, if it is asked for first.
+        """
+        view: View | None = self._views.get(make)
+        if view is None:
+            view = self._views[make] = make(self)
+        return view
 
     def start(self) -> None:
         """Start all informers made so far."""

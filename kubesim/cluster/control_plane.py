@@ -1,4 +1,4 @@
-"""The API server with its store, and kube-controller-manager on top of it."""
+"""The API server with its store, and what runs on top of it: kube-controller-manager and the scheduler."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kubesim.client.recorder import Recorder
 from kubesim.cluster.options import ClusterOptions
 from kubesim.controllers.base import Controller, ControllerContext, Runner
 from kubesim.controllers.registry import CONTROLLERS
+from kubesim.scheduler.scheduler import NAME, Scheduler
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import MILLISECOND, MINUTE, Loop
 from kubesim.store.log import Store
@@ -93,3 +94,23 @@ class ControllerManager:
         self.informers.stop()
         for runner in self._runners:
             runner.stop()
+
+
+@final
+class SchedulerProcess:
+    """The default scheduler with informers of its own."""
+
+    def __init__(self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions) -> None:
+        limits = options.limits
+        qps, burst = (limits.scheduler_qps, limits.scheduler_burst) if limits else (0, 0)
+        client = plane.client("system:kube-scheduler", qps, burst)
+        # Informers list and watch; upstream's limit does not hold long-running requests back.
+        self._informers = InformerFactory(plane.loop, plane.client("system:kube-scheduler"))
+        recorder = Recorder(plane.loop, client, NAME)
+        self.scheduler = Scheduler(plane.loop, client, self._informers, recorder, chooser.stream(NAME))
+        self._informers.start()
+
+    def stop(self) -> None:
+        """The process ends where it stands."""
+        self._informers.stop()
+        self.scheduler.stop()

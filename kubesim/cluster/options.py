@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from kubesim.api.quantity import QuantityError, parse
 from kubesim.client.inprocess import Latency
+from kubesim.errors import UserError
+
+# 10.128.0.0/9 in ranges of 256 Pod addresses.
+_NODES_MAX = 32_768
 
 
 class ControlPlaneLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +30,10 @@ class ControlPlaneLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape of a cluster. `limits=None` lifts every client-side limit, as load tests of real clusters do."""
+    """The shape of a cluster. `limits=None` lifts every client-side limit, as load tests of real clusters do.
+
+    `records` keeps a trace of every write and of what happens on nodes; a benchmark does without.
+    """
 
     nodes: int = 3
     node_cpu: str = "4"
@@ -32,3 +42,24 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     latency: Latency = Latency()
     limits: ControlPlaneLimits | None = ControlPlaneLimits()
+    records: bool = True
+
+    def with_changes(self, changes: dict[str, Any]) -> ClusterOptions:
+        """These options with some fields changed.
+
+        Raises:
+            UserError: there is no such field, or its value is out of range.
+        """
+        unknown = sorted(set(changes) - set(self.__struct_fields__))
+        if unknown:
+            known = ", ".join(self.__struct_fields__)
+            raise UserError(f"a cluster has no option {unknown[0]}; there are {known}")
+        options = msgspec.structs.replace(self, **changes)
+        if not 0 <= options.nodes <= _NODES_MAX:
+            raise UserError(f"a cluster has from 0 to {_NODES_MAX} nodes, not {options.nodes}")
+        for name in ("node_cpu", "node_memory"):
+            try:
+                parse(getattr(options, name))
+            except QuantityError as error:
+                raise UserError(f"{name} {getattr(options, name)}: {error}") from None
+        return options

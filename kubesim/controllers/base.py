@@ -4,7 +4,7 @@ A controller's `reconcile(key)` is a generator: it reads listers freely, yields 
 has the `ApiError` raised at that point), or yields a tuple of them, which go out together and come back as a list in
 which failures stay values. Between a yield and its reply the world moves. It returns a `Result`, or raises:
 
-- raise `ApiError` → the key comes back after its back-off
+- raise `ApiError` or `RetryLater` → the key comes back after its back-off
 - `Result(after_ns=n)` → forgotten, and comes back after n
 - `Result()` or None → forgotten
 - raise `TerminalError` → recorded by the caller of the runner, never tried again for this change
@@ -41,6 +41,10 @@ class TerminalError(Exception):
     """Trying again cannot help: the object itself must change first."""
 
 
+class RetryLater(Exception):
+    """Not now: a cache is behind, or what is needed does not exist yet. The key comes back after its back-off."""
+
+
 class Wait(NamedTuple):
     """Yielded instead of a request: carry on after that long."""
 
@@ -52,11 +56,13 @@ Reconcile = Generator[Step, Any, Result | None]
 
 
 class Worker(NamedTuple):
-    """A queue, what is done with its keys, and how many may be in work at once."""
+    """A queue, what is done with its keys, and how many may be in work at once. A key that has failed `retries` times
+    in a row is dropped until something adds it again; 0 never drops one."""
 
     queue: WorkQueue
     reconcile: Callable[[Any], Reconcile]
     concurrency: int
+    retries: int = 0
 
 
 class ControllerContext(NamedTuple):
@@ -97,6 +103,7 @@ class Runner:
         self._queue = worker.queue
         self._reconcile = worker.reconcile
         self._free = worker.concurrency
+        self._retries = worker.retries
         self._on_error = on_error
         self._woken = False
         self._active: dict[Any, Reconcile] = {}
@@ -138,21 +145,21 @@ class Runner:
                 step = generator.send(reply)
         except StopIteration as stop:
             self._finish(key, stop.value, None)
-        except (ApiError, TerminalError) as error:
+        except (ApiError, RetryLater, TerminalError) as error:
             self._finish(key, None, error)
         else:
-            if type(step) is Request:
+            if isinstance(step, Request):
                 self._client.send(step, lambda reply: self._resume(key, generator, reply))
-            elif type(step) is tuple:
-                self._send_together(key, generator, step)
+            elif isinstance(step, Wait):
+                self._loop.post(step.ns, lambda _: self._resume(key, generator, None), None)
             else:
-                self._loop.post(step.ns, lambda _: self._resume(key, generator, None), None)  # type: ignore[union-attr]
+                self._send_together(key, generator, step)
 
     def _resume(self, key: Any, generator: Reconcile, reply: Any) -> None:
         if self._active.get(key) is generator:
             self._advance(key, generator, reply)
 
-    def _send_together(self, key: Any, generator: Reconcile, requests: Sequence[Request]) -> None:
+    def _send_together(self, key: Any, generator: Reconcile, requests: Sequence[Any]) -> None:
         replies: list[Reply | None] = [None] * len(requests)
         missing = len(requests)
         if not missing:
@@ -181,7 +188,11 @@ class Runner:
         if error is not None:
             if self._on_error is not None:
                 self._on_error(key, error)
-            if isinstance(error, ApiError):
+            if isinstance(error, TerminalError):
+                pass
+            elif self._retries and queue.failures(key) >= self._retries:
+                queue.forget(key)
+            else:
                 queue.add_rate_limited(key)
         elif result is not None and result.after_ns > 0:
             queue.add_after(key, result.after_ns)

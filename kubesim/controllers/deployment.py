@@ -20,7 +20,7 @@ from kubesim.api.requests import create, delete, update
 from kubesim.api.selectors import compile_selector
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers import deployment_status as status_of
-from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Worker
+from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Worker
 from kubesim.controllers.deployment_revisions import (
     DESIRED_REPLICAS,
     MAX_REPLICAS,
@@ -53,7 +53,8 @@ from kubesim.controllers.refs import claim
 from kubesim.errors import ApiError
 
 SCALING_REPLICA_SET = "ScalingReplicaSet"
-Steps = Generator[Any, Any, Any]
+Steps = Generator[Step, Any, Any]
+End = Generator[Step, Any, Result]
 
 
 class _Rollout(NamedTuple):
@@ -271,7 +272,7 @@ class DeploymentController:
 
     # --- strategies ---
 
-    def _roll(self, deployment: Object, replica_sets: Sequence[Object]) -> Steps:
+    def _roll(self, deployment: Object, replica_sets: Sequence[Object]) -> End:
         """RollingUpdate: grow the new one as far as surge allows, else shrink the old as far as availability allows."""
         rollout = yield from self._sync_revision(deployment, replica_sets, may_create=True)
         new = rollout.new
@@ -295,7 +296,7 @@ class DeploymentController:
             return (yield from self._write_rollout_status(rollout))
         return (yield from self._finish(rollout))
 
-    def _recreate(self, deployment: Object, replica_sets: Sequence[Object]) -> Steps:
+    def _recreate(self, deployment: Object, replica_sets: Sequence[Object]) -> End:
         """Recreate: all old Pods go first, then the new ones come."""
         rollout = yield from self._sync_revision(deployment, replica_sets)
         shrinking = active(rollout.old)
@@ -320,13 +321,13 @@ class DeploymentController:
             for pod in pods_of(self._pods, each)
         )
 
-    def _finish(self, rollout: _Rollout) -> Steps:
+    def _finish(self, rollout: _Rollout) -> End:
         deployment = rollout.deployment
         if status_of.is_complete(deployment, deployment.get("status") or {}):
             yield from self._clean_up(rollout)
         return (yield from self._write_rollout_status(rollout))
 
-    def _scale(self, deployment: Object, replica_sets: Sequence[Object]) -> Steps:
+    def _scale(self, deployment: Object, replica_sets: Sequence[Object]) -> End:
         """Bring the ReplicaSets to a changed size, or leave them as they are while paused. Upstream: sync.go:sync"""
         rollout = yield from self._sync_revision(deployment, replica_sets)
         only = _active_or_latest(rollout)
@@ -398,13 +399,13 @@ class DeploymentController:
 
     # --- status ---
 
-    def _write_status(self, rollout: _Rollout) -> Steps:
+    def _write_status(self, rollout: _Rollout) -> End:
         status = status_of.compute_status(rollout.deployment, rollout.all, rollout.new, self._loop.now_ns)
         if status != rollout.deployment.get("status"):
             yield update(DEPLOYMENT, {**rollout.deployment, "status": status}, "status")
         return DONE
 
-    def _write_rollout_status(self, rollout: _Rollout) -> Steps:
+    def _write_rollout_status(self, rollout: _Rollout) -> End:
         deployment, now_ns = rollout.deployment, self._loop.now_ns
         status = status_of.compute_rollout_status(deployment, rollout.all, rollout.new, now_ns)
         if status != deployment.get("status"):

@@ -9,8 +9,8 @@ Upstream: pkg/controller/replicaset/replica_set.go @v1.36
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, final
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, final
 
 from kubesim.api.conditions import find_condition, with_condition_last, without_condition
 from kubesim.api.kinds import POD, REPLICA_SET
@@ -26,12 +26,11 @@ from kubesim.controllers.pods import (
     index_by_controller,
     is_active,
     is_ready,
-    is_terminating,
     orphans_in,
     pods_of,
-    ready_condition,
 )
 from kubesim.controllers.refs import claim
+from kubesim.controllers.tally import PodTally
 from kubesim.controllers.victims import plan_victims
 from kubesim.errors import ApiError
 from kubesim.sim.loop import SECOND
@@ -43,6 +42,16 @@ FAILED_DELETE = "FailedDelete"
 # Upstream: replica_set.go:BurstReplicas, controller_utils.go:SlowStartInitialBatchSize @v1.36
 BURST_REPLICAS = 500
 _FIRST_BATCH = 1
+
+
+class Counts(NamedTuple):
+    """What a ReplicaSet's status counts: its active Pods by what they are, and those on their way out."""
+
+    replicas: int
+    fully_labeled: int
+    ready: int
+    available: int
+    terminating: int
 
 
 @final
@@ -60,6 +69,7 @@ class ReplicaSetController:
         self._pods = context.informers.lister(POD)
         self._replica_sets.add_index("controller", _controller_uid)
         index_by_controller(self._pods)
+        self._tally = PodTally(context.informers.informer(POD))
         context.informers.informer(REPLICA_SET).add_handler(self._enqueue, self._on_update, self._on_delete)
         context.informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, self._on_pod_delete)
         # Upstream: --concurrent-replicaset-syncs=5
@@ -143,29 +153,74 @@ class ReplicaSetController:
             return DONE
         needs_sync = self._expectations.satisfied(key)
         selects = compile_selector(replica_set["spec"]["selector"])
-        owned = pods_of(self._pods, replica_set)
-        candidates = [pod for pod in owned if is_active(pod)]
-        candidates += [pod for pod in orphans_in(self._pods, key.namespace) if is_active(pod)]
-        active = yield from claim(REPLICA_SET, replica_set, POD, selects, candidates)
+        groups = self._tally.groups(replica_set["metadata"]["uid"])
+        candidates = [pod for pod in orphans_in(self._pods, key.namespace) if is_active(pod)]
+        if not all(selects(group.labels) for group in groups):
+            candidates += [pod for pod in pods_of(self._pods, replica_set) if is_active(pod)]
+        claimed = yield from claim(REPLICA_SET, replica_set, POD, selects, candidates)
+        adopted = [pod for pod in claimed if controller_of(self._pods.objects.get(key_of(pod), pod)) is None]
+        counts = self._count(replica_set, adopted)
         error: ApiError | None = None
         if needs_sync and "deletionTimestamp" not in replica_set["metadata"]:
             try:
-                yield from self._manage_replicas(key, replica_set, active)
+                yield from self._manage_replicas(key, replica_set, counts.replicas)
             except ApiError as failure:
                 error = failure
-        now_ns = self._loop.now_ns
-        terminating = sum(1 for pod in owned if is_terminating(pod) and selects(labels_of(pod)))
-        status = compute_status(replica_set, active, terminating, error, now_ns)
+        status = compute_status(replica_set, counts, error, self._loop.now_ns)
         written = yield from _write_status(replica_set, status)
         if error is not None:
             raise error
-        return _next_check(written, active, now_ns)
+        return self._next_check(written)
 
-    def _manage_replicas(self, key: Key, replica_set: Object, active: list[Object]) -> Generator[Any, Any, None]:
-        diff = replica_set["spec"].get("replicas", 1) - len(active)
+    def _count(self, replica_set: Object, adopted: Sequence[Object]) -> Counts:
+        """The counts over the Pods that are the ReplicaSet's. Upstream: replica_set_utils.go:calculateStatus @v1.36"""
+        spec = replica_set["spec"]
+        selects = compile_selector(spec["selector"])
+        wanted = ((spec["template"].get("metadata") or {}).get("labels") or {}).items()
+        min_ready_s = spec.get("minReadySeconds", 0)
+        replicas = fully_labeled = ready = terminating = 0
+        for group in self._tally.groups(replica_set["metadata"]["uid"]):
+            if not selects(group.labels):
+                continue
+            replicas += group.active
+            ready += group.ready
+            terminating += group.terminating
+            if wanted <= group.labels.items():
+                fully_labeled += group.active
+        available = ready
+        if min_ready_s:
+            available = sum(wait == 0 for wait in self._waits_ns(replica_set))
+        for pod in adopted:
+            replicas += 1
+            fully_labeled += wanted <= labels_of(pod).items()
+            ready += is_ready(pod)
+            available += available_in_ns(pod, min_ready_s, self._loop.now_ns) == 0
+        return Counts(replicas, fully_labeled, ready, available, terminating)
+
+    def _waits_ns(self, replica_set: Object) -> list[int]:
+        """How long until each ready Pod is available, 0 for those that are."""
+        min_ready_s, now_ns = replica_set["spec"].get("minReadySeconds", 0), self._loop.now_ns
+        pods = (pod for pod in pods_of(self._pods, replica_set) if is_active(pod))
+        waits = (available_in_ns(pod, min_ready_s, now_ns) for pod in pods)
+        return [wait for wait in waits if wait is not None]
+
+    def _next_check(self, replica_set: Object) -> Result:
+        """When a Pod becomes available by nothing but the passing of time."""
+        min_ready_s = replica_set["spec"].get("minReadySeconds", 0)
+        status = replica_set["status"]
+        if not min_ready_s or status.get("readyReplicas", 0) == status.get("availableReplicas", 0):
+            return DONE
+        waits = [wait for wait in self._waits_ns(replica_set) if wait]
+        return Result(min(waits, default=min_ready_s * SECOND))
+
+    def _manage_replicas(self, key: Key, replica_set: Object, replicas: int) -> Generator[Any, Any, None]:
+        diff = replica_set["spec"].get("replicas", 1) - replicas
         if diff > 0:
             yield from self._create_pods(key, replica_set, min(diff, BURST_REPLICAS))
         elif diff < 0:
+            selects = compile_selector(replica_set["spec"]["selector"])
+            owned = pods_of(self._pods, replica_set)
+            active = [pod for pod in owned if is_active(pod) and selects(labels_of(pod))]
             yield from self._delete_pods(key, replica_set, active, min(-diff, BURST_REPLICAS))
 
     def _create_pods(self, key: Key, replica_set: Object, count: int) -> Generator[Any, Any, None]:
@@ -245,33 +300,19 @@ def pod_from_template(owner: Object) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": fields, "spec": template["spec"]}
 
 
-def compute_status(
-    replica_set: Object, active: list[Object], terminating: int, error: ApiError | None, now_ns: int
-) -> Object:
-    """The status that the Pods seen make true. Upstream: replica_set_utils.go:calculateStatus @v1.36"""
-    spec = replica_set["spec"]
-    template_labels = (spec["template"].get("metadata") or {}).get("labels") or {}
-    min_ready_s = spec.get("minReadySeconds", 0)
-    fully_labeled = ready = available = 0
-    for pod in active:
-        labels = pod["metadata"].get("labels") or {}
-        if labels is template_labels or template_labels.items() <= labels.items():
-            fully_labeled += 1
-        if ready_condition(pod) is not None:
-            ready += 1
-            if not min_ready_s or available_in_ns(pod, min_ready_s, now_ns) == 0:
-                available += 1
-    status: Object = {"replicas": len(active)}
+def compute_status(replica_set: Object, counts: Counts, error: ApiError | None, now_ns: int) -> Object:
+    """The status that the counts make true, with the failure of the last attempt in it."""
+    status: Object = {"replicas": counts.replicas}
     for field, count in (
-        ("fullyLabeledReplicas", fully_labeled),
-        ("readyReplicas", ready),
-        ("availableReplicas", available),
+        ("fullyLabeledReplicas", counts.fully_labeled),
+        ("readyReplicas", counts.ready),
+        ("availableReplicas", counts.available),
     ):
         if count:
             status[field] = count
-    status["terminatingReplicas"] = terminating
+    status["terminatingReplicas"] = counts.terminating
     status["observedGeneration"] = replica_set["metadata"]["generation"]
-    conditions = _failure_condition(replica_set, len(active), error, now_ns)
+    conditions = _failure_condition(replica_set, counts.replicas, error, now_ns)
     if conditions:
         status["conditions"] = conditions
     return status
@@ -309,13 +350,3 @@ def _write_status(replica_set: Object, status: Object) -> Generator[Request, Any
         fresh = yield get(REPLICA_SET, metadata["namespace"], metadata["name"])
         written = yield update(REPLICA_SET, {**fresh, "status": status}, "status")
     return written
-
-
-def _next_check(replica_set: Object, active: list[Object], now_ns: int) -> Result:
-    """When a Pod becomes available by nothing but the passing of time."""
-    min_ready_s = replica_set["spec"].get("minReadySeconds", 0)
-    status = replica_set["status"]
-    if not min_ready_s or status.get("readyReplicas", 0) == status.get("availableReplicas", 0):
-        return DONE
-    waits = [wait for pod in active if (wait := available_in_ns(pod, min_ready_s, now_ns))]
-    return Result(min(waits, default=min_ready_s * SECOND))

@@ -24,6 +24,8 @@ SYNC_INTERVAL_MIN_NS = SECOND
 _LAG_MIN_NS = 20 * MILLISECOND
 _LAG_SPREAD_MS = 100
 _CHANGES_MAX = 1024
+# Changes closer together than this, which is less than any lag, count as one made at the instant of the first.
+_TOGETHER_NS = 10 * MILLISECOND
 # How far back a node that is not cut off can still be.
 _HISTORY_NS = 2 * SYNC_INTERVAL_MIN_NS + (_LAG_SPREAD_MS + 20) * MILLISECOND
 
@@ -76,17 +78,20 @@ class _History:
     def latest(self) -> _State:
         return self.states[-1] if self.states else _EMPTY
 
-    def append(self, at_ns: int, state: _State, horizon_ns: int) -> None:
-        """A state that holds from `at_ns`; what nobody can see any more is dropped."""
-        if self.instants and self.instants[-1] == at_ns:
-            self.states[-1] = state
-            return
-        self.instants.append(at_ns)
+    def draft(self, at_ns: int, horizon_ns: int) -> _State:
+        """The state that holds from `at_ns`, to be filled in; what nobody can see any more is dropped."""
+        instants = self.instants
+        if instants and instants[-1] == at_ns:
+            return self.states[-1]
+        latest = self.latest()
+        state = _State(latest.service, {**latest.slices})
+        instants.append(at_ns)
         self.states.append(state)
-        obsolete = bisect_right(self.instants, horizon_ns) - 1
+        obsolete = bisect_right(instants, horizon_ns) - 1
         if obsolete > 0:
-            del self.instants[:obsolete]
+            del instants[:obsolete]
             del self.states[:obsolete]
+        return state
 
     def at(self, seen_ns: int) -> _State:
         """The state as of an instant."""
@@ -153,13 +158,13 @@ class ProxyViews:
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
                 self._by_node_port[port["nodePort"]] = history
-        self._append(history, _State(service, history.latest().slices))
+        self._draft(history).service = service
 
     def on_service_deleted(self, service: Object) -> None:
         """A Service is gone."""
         metadata = service["metadata"]
         history = self._history(metadata["namespace"], metadata["name"])
-        self._append(history, _State(None, history.latest().slices))
+        self._draft(history).service = None
 
     def on_slice(self, piece: Object) -> None:
         """An EndpointSlice is there, or has changed."""
@@ -175,13 +180,11 @@ class ProxyViews:
         if not service_name:
             return
         history = self._history(metadata["namespace"], service_name)
-        latest = history.latest()
-        slices = {**latest.slices}
+        slices = self._draft(history).slices
         if new is None:
             slices.pop(metadata["name"], None)
         else:
             slices[metadata["name"]] = new
-        self._append(history, _State(latest.service, slices))
 
     def _history(self, namespace: str, name: str) -> _History:
         history = self._histories.get((namespace, name))
@@ -189,18 +192,19 @@ class ProxyViews:
             history = self._histories[namespace, name] = _History()
         return history
 
-    def _append(self, history: _History, state: _State) -> None:
+    def _draft(self, history: _History) -> _State:
+        """The state of a Service in which a change made now is to be noted. Nobody has seen it yet."""
         now_ns = self._loop.now_ns
         horizon_ns = now_ns - _HISTORY_NS
         for node in self._cut_off.values():
             horizon_ns = min(horizon_ns, node.seen_ns)
-        history.append(now_ns, state, horizon_ns)
         changes = self._changes
-        if not changes or changes[-1] != now_ns:
+        if not changes or now_ns - changes[-1] >= _TOGETHER_NS:
             changes.append(now_ns)
             if len(changes) > _CHANGES_MAX and changes[_CHANGES_MAX // 2] < horizon_ns:
                 self._forgotten_ns = changes[_CHANGES_MAX // 2 - 1]
                 del changes[: _CHANGES_MAX // 2]
+        return history.draft(changes[-1], horizon_ns)
 
     def has_node_port(self, port: int) -> bool:
         """Whether a Service has, or had, this node port."""

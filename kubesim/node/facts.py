@@ -1,14 +1,11 @@
-"""What the kubelet needs to know of a Pod's spec again and again, worked out once per spec object.
-
-Nothing here depends on anything but the spec. A Pod that has settled is not synced, so its facts are not kept either:
-the memo holds those of the Pods that something happens to.
-"""
+"""What the kubelet needs to know of a Pod's spec again and again. Nothing here depends on anything but the spec."""
 
 from __future__ import annotations
 
 from typing import Final, Literal, final
 
 from kubesim.api import quantity
+from kubesim.api.container_totals import total_of_containers
 from kubesim.api.memo import IdentityMemo
 from kubesim.api.objects import Object
 
@@ -79,50 +76,18 @@ class PodFacts:
         self.volumes: list[Object] = spec.get("volumes") or []
 
 
-facts_of = IdentityMemo(PodFacts, 512)
-
-
-def _merge(total: dict[str, str], more: Object | None) -> None:
-    for name, amount in (more or {}).items():
-        total[name] = quantity.add(total[name], amount) if name in total else quantity.canonical(amount)
-
-
-def _raise_to(total: dict[str, str], floor: dict[str, str]) -> None:
-    for name, amount in floor.items():
-        if name not in total or quantity.compare(amount, total[name]) > 0:
-            total[name] = amount
-
-
 def aggregate(spec: Object, field: Literal["requests", "limits"]) -> Object:
-    """The Pod's total of its containers' requests or limits, as quantities.
+    """The Pod's total of its containers' requests or limits, or what the Pod itself says, with the overhead.
 
     Upstream: component-helpers/resource/helpers.go:{PodRequests,PodLimits} @v1.36
     """
-    containers = spec["containers"]
-    init = spec.get("initContainers") or ()
-    if not any((item.get("resources") or {}).get(field) for item in (*containers, *init)) and not spec.get("resources"):
-        return {**(spec.get("overhead") or {})} if field == "requests" else _NO_RESOURCES
-    total: dict[str, str] = {}
-    for item in containers:
-        _merge(total, (item.get("resources") or {}).get(field))
-    sidecars: dict[str, str] = {}
-    greediest: dict[str, str] = {}
-    for item in init:
-        amounts = (item.get("resources") or {}).get(field)
-        if item.get("restartPolicy") == "Always":
-            _merge(total, amounts)
-            _merge(sidecars, amounts)
-            _raise_to(greediest, sidecars)
-        else:
-            moment = dict(sidecars)
-            _merge(moment, amounts)
-            _raise_to(greediest, moment)
-    _raise_to(total, greediest)
+    total = total_of_containers(spec, field)
     total.update((spec.get("resources") or {}).get(field) or {})
-    overhead = spec.get("overhead")
-    for name, amount in (overhead or {}).items():
-        if field == "requests" or name in total:
-            total[name] = quantity.add(total[name], amount) if name in total else amount
+    for name, amount in (spec.get("overhead") or {}).items():
+        if name in total:
+            total[name] = quantity.add(total[name], amount)
+        elif field == "requests":
+            total[name] = amount
     return total
 
 

@@ -68,7 +68,8 @@ def _matches(rule: Object, exit_code: int) -> bool:
     codes = rule.get("exitCodes")
     if codes is None or rule.get("action") not in {"Restart", "RestartAllContainers"}:
         return False
-    return (exit_code in (codes.get("values") or ())) == (codes["operator"] == "In")
+    is_listed: bool = exit_code in (codes.get("values") or ())
+    return is_listed == (codes["operator"] == "In")
 
 
 def is_to_start(facts: ContainerFacts, record: ContainerRecord | None, pod_policy: str) -> bool:

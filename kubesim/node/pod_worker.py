@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from kubesim.api.objects import Object
-from kubesim.api.timestamps import from_time
 from kubesim.node.backoff import Backoff
-from kubesim.node.facts import ContainerFacts, PodFacts, facts_of
-from kubesim.node.plan import Kill, PodActions, ProbeResults, compute_pod_actions
+from kubesim.node.facts import ContainerFacts, PodFacts
+from kubesim.node.plan import Kill, PodActions, compute_pod_actions
 from kubesim.node.probes import ContainerProbes
 from kubesim.node.runtime import PodSandbox
 from kubesim.node.starting import mount_volumes, start_container, start_sandbox
@@ -22,6 +21,7 @@ from kubesim.node.status import (
     TERMINAL_PHASES,
     Observation,
     Reason,
+    compute_end,
     compute_rejection,
     compute_status,
 )
@@ -51,6 +51,7 @@ class PodWorker:
     """Brings one Pod to what its spec says, and writes its status."""
 
     __slots__ = (
+        "_facts",
         "_has_changed_runtime",
         "_is_cancellable",
         "_is_due",
@@ -62,6 +63,7 @@ class PodWorker:
         "counted",
         "image_backoff",
         "is_alive",
+        "is_gone",
         "node",
         "parts",
         "pod",
@@ -81,6 +83,7 @@ class PodWorker:
         self.uid: str = pod["metadata"]["uid"]
         self.stage: Stage = "syncing"
         self.is_alive = True
+        self.is_gone = False
         self.sandbox: PodSandbox | None = None
         self.writer = StatusWriter(self)
         self.reasons = _NO_REASONS
@@ -91,6 +94,7 @@ class PodWorker:
         self.image_backoff: Backoff | None = None
         self.pull_errors: dict[str, str] | None = None
         self.counted: Any = None
+        self._facts: PodFacts | None = None
         self._steps: Steps | None = None
         self._pending = False
         self._is_due = False
@@ -103,7 +107,11 @@ class PodWorker:
 
     @property
     def facts(self) -> PodFacts:
-        return facts_of(self.pod["spec"])
+        """What the spec says; kept only while something is done for the Pod."""
+        facts = self._facts
+        if facts is None:
+            facts = self._facts = PodFacts(self.pod["spec"])
+        return facts
 
     @property
     def namespace(self) -> str:
@@ -154,13 +162,20 @@ class PodWorker:
         elif self.stage == "finished":
             self.writer.flush()
         elif (
-            (pod["spec"] is not old["spec"] and pod["spec"] != old["spec"])
+            self._has_new_spec(old)
             or metadata.get("labels") != before.get("labels")
             or metadata.get("annotations") != before.get("annotations")
         ):
             self.request_sync()
         elif self.writer.take_api_status(pod) and self.stage == "syncing":
             self._compute_status()
+
+    def _has_new_spec(self, old: Object) -> bool:
+        spec = self.pod["spec"]
+        if spec is old["spec"] or spec == old["spec"]:
+            return False
+        self._facts = None
+        return True
 
     def request_sync(self, *, is_fresh: bool = False) -> None:
         """Sync now or, unless the view of the runtime `is_fresh`, when it is newer than the last sync."""
@@ -184,6 +199,11 @@ class PodWorker:
     def _relisted(self, _: None) -> None:
         self._is_due = False
         self.request_sync(is_fresh=True)
+
+    def handle_exit(self) -> None:
+        """A container has ended; a Pod that is being stopped waits for that itself."""
+        if self.stage == "syncing":
+            self.sync_at_relist()
 
     def terminate(self) -> None:
         """Stop the Pod for good: it is being deleted, or has been."""
@@ -272,6 +292,7 @@ class PodWorker:
     def _complete(self, retry_ns: int | None) -> None:
         """A sync has ended; `retry_ns` is when to sync again without being asked, None for never."""
         self._steps = None
+        self._wakes += 1
         self._last_sync_ns = self.node.loop.now_ns
         if not self.is_alive:
             return
@@ -281,11 +302,12 @@ class PodWorker:
             self._pending = False
             self.request_sync(is_fresh=retry_ns == 0)
         elif retry_ns is not None:
-            self._wakes += 1
             delay_ns = retry_ns + int(retry_ns * _JITTER * self.node.stream.fraction())
             self.node.loop.post(delay_ns, self._wake, self._wakes)
         elif self.stage == "terminating":
             self.sync_at_relist()
+        else:
+            self._facts = None
 
     def _wake(self, number: int) -> None:
         if number == self._wakes and self.stage == "syncing":
@@ -425,8 +447,8 @@ class PodWorker:
         if sandbox.is_ready:
             yield lambda on_done: self.node.runtime.stop_sandbox(self.uid, on_done)
             self._has_changed_runtime = True
-        if not self.pod["spec"].get("hostNetwork"):
-            self.node.addresses.give_back(sandbox.ip)
+            if not self.pod["spec"].get("hostNetwork"):
+                self.node.addresses.give_back(sandbox.ip)
 
     def _sync_terminating(self) -> Sequence:
         self._compute_status()
@@ -445,17 +467,13 @@ class PodWorker:
             probes.stop()
         self.probes = _NO_PROBES
         self.volumes = self.parts = _NO_VOLUMES
+        self._facts = None
         self.backoff = self.image_backoff = self.pull_errors = None
         self.node.forget_resources(self)
-        self.writer.flush()
-
-    def deadline_ns(self) -> int | None:
-        """When the Pod's `activeDeadlineSeconds` are over."""
-        seconds = self.pod["spec"].get("activeDeadlineSeconds")
-        status = self.writer.status or {}
-        if seconds is None or "startTime" not in status:
-            return None
-        return from_time(status["startTime"]) + int(seconds) * SECOND
+        if self.is_gone:
+            self.node.handle_finished(self)
+            return
+        self.writer.set(compute_end(self.writer.status or self._compute_status(is_terminal=True)))
 
     def wake_probes(self, name: str) -> None:
         """A container's health may have changed."""
@@ -475,6 +493,3 @@ def _is_ready(status: Object, name: str) -> bool:
 def _go_seconds(ns: int) -> str:
     minutes, seconds = divmod(ns // SECOND, 60)
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
-
-
-_: type[ProbeResults] = ContainerProbes

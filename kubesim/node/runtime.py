@@ -19,12 +19,14 @@ ContainerState = Literal["created", "running", "exited"]
 
 @final
 class ContainerRecord:
-    """A container as the runtime knows it. `previous` is the exited one that it replaced, if any, which has none itself."""
+    """A container as the runtime knows it. `previous` is the exited one that it replaced, if any, which has none itself;
+    `handle` is the runtime's own."""
 
     __slots__ = (
         "attempt",
         "exit_code",
         "finished_at_ns",
+        "handle",
         "id",
         "image",
         "image_ref",
@@ -48,6 +50,7 @@ class ContainerRecord:
         self.exit_code = 0
         self.reason = ""
         self.message = ""
+        self.handle: Any = None
         self.previous: ContainerRecord | None = None
 
 

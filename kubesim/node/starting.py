@@ -18,7 +18,8 @@ from kubesim.node.plan import Kill
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, RuntimeFailure
 from kubesim.node.status import Reason
 from kubesim.node.steps import Sequence
-from kubesim.node.volumes import ClaimError, MountError, Volume, mount_volume, mounts_of
+from kubesim.node.volumes import ClaimError, MountError, mount_volume, mounts_of
+from kubesim.programs.program import Volume
 from kubesim.sim.loop import MILLISECOND, SECOND
 
 if TYPE_CHECKING:

@@ -166,7 +166,7 @@ def _ended(state: Object, status: Object) -> Object | None:
     terminated = state.get("terminated")
     if terminated is None and "waiting" in state:
         terminated = (status.get("lastState") or {}).get("terminated")
-    return terminated  # type: ignore[no-any-return]
+    return terminated
 
 
 def _init_progress(pod: PodFacts, statuses: Mapping[str, Object], tally: _Tally) -> tuple[int, int, bool]:
@@ -438,3 +438,28 @@ def compute_rejection(pod: Object, old: Object, reason: str, message: str, now_n
         status["qosClass"] = old["qosClass"]
     status["startTime"] = old.get("startTime") or to_time(now_ns)
     return status
+
+
+def _with_ends(statuses: Sequence[Object]) -> list[Object]:
+    end: Object = {
+        "terminated": {
+            "exitCode": 137,
+            "reason": "ContainerStatusUnknown",
+            "message": "The container could not be located when the pod was terminated",
+            "startedAt": None,
+            "finishedAt": None,
+        }
+    }
+    return [status if "terminated" in status["state"] else {**status, "state": end} for status in statuses]
+
+
+def compute_end(status: Object) -> Object:
+    """The last status of a Pod whose containers have all ended, or never ran.
+
+    Upstream: pkg/kubelet/status/status_manager.go:TerminatePod @v1.36
+    """
+    mains = status.get("containerStatuses") or ()
+    if status["phase"] in TERMINAL_PHASES and all("terminated" in item["state"] for item in mains):
+        return status
+    phase = status["phase"] if status["phase"] in TERMINAL_PHASES else "Failed"
+    return {**status, "phase": phase, "containerStatuses": _with_ends(mains)}

@@ -27,7 +27,7 @@ _RETRY_NS: Final = 10 * SECOND
 class StatusWriter:
     """The status that the kubelet wants (`status`), the one that the API is known to have, and the way between."""
 
-    __slots__ = ("_api", "_is_deleted", "_is_sending", "_revision", "_worker", "status")
+    __slots__ = ("_api", "_is_deleted", "_is_sending", "_revision", "_sent", "_worker", "status")
 
     def __init__(self, worker: PodWorker) -> None:
         pod = worker.pod
@@ -37,6 +37,7 @@ class StatusWriter:
         self._revision = int(pod["metadata"]["resourceVersion"])
         self._is_sending = False
         self._is_deleted = False
+        self._sent: Object | None = None
 
     def set(self, status: Object) -> None:
         """This is the status now."""
@@ -66,12 +67,13 @@ class StatusWriter:
     def flush(self) -> None:
         """Send what differs from the API, and the final delete when its time has come."""
         worker = self._worker
-        if self._is_sending or not worker.is_alive or self.status is None or self._is_deleted:
+        if self._is_sending or self._is_deleted or self.status is None or worker.is_gone or not worker.is_alive:
             return
         body = compute_status_patch(self._api, self.status, may_run=worker.may_run)
-        metadata = worker.pod["metadata"]
         if body is not None:
             self._is_sending = True
+            self._sent = self.status
+            metadata = worker.pod["metadata"]
             request = patch(
                 POD,
                 metadata["namespace"],
@@ -81,8 +83,17 @@ class StatusWriter:
                 "status",
             )
             worker.node.client.send(request, self._handle_patched)
-        elif worker.stage == "finished" and worker.is_deleting and self._api.get("phase") in TERMINAL_PHASES:
+            return
+        self._settle()
+
+    def _settle(self) -> None:
+        """The API has all that it is to have: hold one status instead of two, and delete what is through."""
+        worker = self._worker
+        if self.status is not None and self.status["phase"] == self._api.get("phase"):
+            self.status = self._api
+        if worker.stage == "finished" and worker.is_deleting and self._api.get("phase") in TERMINAL_PHASES:
             self._is_sending = True
+            metadata = worker.pod["metadata"]
             options = Options(grace_period_s=0, precondition_uid=worker.uid)
             request = delete(POD, metadata["namespace"], metadata["name"], options)
             worker.node.client.send(request, self._handle_deleted)
@@ -94,7 +105,13 @@ class StatusWriter:
             return
         self._api = reply.get("status") or {}
         self._revision = int(reply["metadata"]["resourceVersion"])
-        self.flush()
+        sent, self._sent = self._sent, None
+        worker = self._worker
+        if sent is self.status and worker.is_alive and not worker.is_gone:
+            # The server has applied exactly this; comparing once more would show nothing.
+            self._settle()
+        else:
+            self.flush()
 
     def _handle_deleted(self, reply: Reply) -> None:
         self._is_sending = False

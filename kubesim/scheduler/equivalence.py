@@ -134,7 +134,7 @@ class Dimension:
         return here[self.column] if self.only_here or self.counted[node.position] else 0
 
     def count(self, standing: Standing) -> int:
-        return standing if standing.__class__ is int else self.counts.get(standing, 0)  # type: ignore[return-value, arg-type]
+        return standing if standing.__class__ is int else self.counts.get(standing, 0)  # type: ignore[arg-type]
 
 
 class Column(NamedTuple):
@@ -188,7 +188,7 @@ class EquivalenceClass:
         """Take note of what has changed, first the counts, then the verdict on each node concerned."""
         known = self._amounts
         nodes: dict[NodeInfo, bool] = {}
-        for node, pod, count, leaving in pending:
+        for node, pod, number, leaving in pending:
             if pod is None:
                 nodes[node] = True
                 continue
@@ -196,7 +196,7 @@ class EquivalenceClass:
             if amounts is None:
                 amounts = self._amounts_of(pod)
             if amounts:
-                self._shift(node, amounts, count, leaving)
+                self._shift(node, amounts, number, leaving)
                 nodes[node] = True
             elif node not in nodes:
                 nodes[node] = False
@@ -216,18 +216,19 @@ class EquivalenceClass:
                 group.add(fixed, position)
                 fixed_at[position] = fixed
 
-    def _shift(self, node: NodeInfo, amounts: Sequence[int], count: int, leaving: int) -> None:
+    def _shift(self, node: NodeInfo, amounts: Sequence[int], number: int, leaving: int) -> None:
         """Add to the counts of the node and of its domains."""
         position = node.position
         deltas = [
-            amount * (count - leaving if column.live_only else count)
+            amount * (number - leaving if column.live_only else number)
             for amount, column in zip(amounts, self._columns, strict=True)
         ]
         self._here[position] = tuple([old + delta for old, delta in zip(self._here[position], deltas, strict=True)])
         for dimension in self._domain_dimensions:
             delta = deltas[dimension.column]
             if delta and dimension.counted[position]:
-                dimension.counts[node.labels[dimension.topology_key]] += delta
+                # The node may have got other labels meanwhile; its domain then was the one it had when it was judged.
+                dimension.counts[self._labels[position][dimension.topology_key]] += delta
 
     def _rebuild(self, order: list[NodeInfo]) -> None:
         snapshot, profile = self._snapshot, self._profile

@@ -55,14 +55,14 @@ class PodEntry(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What an event did to a node: `count` Pods of a profile came (or went, negative), `leaving` of them terminating.
+    """What an event did to a node: `number` Pods of a profile came (or went, negative), `leaving` of them terminating.
 
     Without a profile the node itself has changed.
     """
 
     node: NodeInfo
     profile: PodProfile | None
-    count: int
+    number: int
     leaving: int
 
 
@@ -308,18 +308,15 @@ class Snapshot:
         else:
             self._place(info, uid, entry)
 
-    def update_pod(self, old: Object, pod: Object) -> None:
+    def update_pod(self, pod: Object) -> None:
         """A Pod on a node has changed, or its binding has been confirmed."""
         metadata = pod["metadata"]
         uid = metadata["uid"]
         info = self.nodes.get(self._node_of[uid])
         pods = self._homeless[self._node_of[uid]] if info is None else info.pods
         entry = pods[uid]
-        before = old["metadata"]
         terminating = "deletionTimestamp" in metadata
-        if before.get("labels") is metadata.get("labels") and entry.terminating == terminating and (
-            old["spec"] is pod["spec"] or entry.pod["spec"] is pod["spec"]
-        ):
+        if entry.terminating == terminating and _is_read_alike(entry.pod, pod):
             pods[uid] = PodEntry(pod, entry.profile, terminating)
             return
         profile = self.profiles.of(pod)
@@ -411,6 +408,19 @@ def _round_robin(zones: list[list[NodeInfo]]) -> Iterable[NodeInfo]:
         for zone in zones:
             if index < len(zone):
                 yield zone[index]
+
+
+def _is_read_alike(old: Object, new: Object) -> bool:
+    """Whether two versions of a Pod share everything about it that can change while it is on a node."""
+    if old["metadata"].get("labels") is not new["metadata"].get("labels"):
+        return False
+    before, after = old["spec"], new["spec"]
+    return before is after or (
+        before["containers"] is after["containers"]
+        and before.get("initContainers") is after.get("initContainers")
+        and before.get("tolerations") is after.get("tolerations")
+        and before.get("resources") is after.get("resources")
+    )
 
 
 def has_scheduling_change(old: Object, new: Object) -> bool:

@@ -66,10 +66,7 @@ def tolerates(tolerations: Sequence[Object], taint: Object) -> bool:
 
 def has_untolerated_taint(taints: Sequence[Object], tolerations: Sequence[Object]) -> bool:
     """Whether a NoSchedule or NoExecute taint keeps the Pod away."""
-    for taint in taints:
-        if taint["effect"] in NO_SCHEDULE_EFFECTS and not tolerates(tolerations, taint):
-            return True
-    return False
+    return any(taint["effect"] in NO_SCHEDULE_EFFECTS and not tolerates(tolerations, taint) for taint in taints)
 
 
 def field(obj: Any, *path: str) -> Any:

@@ -85,7 +85,7 @@ class Store:
 
     def get(self, resource: str, key: tuple[str, str]) -> Object | None:
         table = self.tables.get(resource)
-        return None if table is None else table.objects.get(key)  # type: ignore[call-overload,no-any-return]
+        return None if table is None else table.objects.get(key)  # type: ignore[call-overload]
 
     def write(self, resource: str, key: Key, obj: Object, previous: Object | None) -> Object:
         """Store `obj` under a new revision, which is set in it, and tell the watches. Returns what was stored."""

@@ -37,7 +37,6 @@ _SOURCES = {
     "storageos": "StorageOS",
     "csi": "CSI",
 }
-VOLUME_SOURCES = tuple(_SOURCES)
 # Struct fields as (Go name, JSON name, value when absent); sources that are not here are printed with what they have.
 _SOURCE_FIELDS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "hostPath": (("Path", "path", ""), ("Type", "type", None)),

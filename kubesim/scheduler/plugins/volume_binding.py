@@ -68,9 +68,8 @@ class VolumeBinding:
         for name, is_ephemeral in profile.claims:
             claim = listers.claims.get(profile.namespace, name)
             problem = _problem(claim, name, is_ephemeral=is_ephemeral)
-            if problem:
+            if problem or claim is None:
                 return Status(UNRESOLVABLE, NAME, problem)
-            assert claim is not None
             if is_fully_bound(claim):
                 bound.append(claim)
             elif waits_for_consumer(claim, listers) and not claim["spec"].get("volumeName"):

@@ -64,7 +64,18 @@ def test_sums_differences_and_comparisons_are_those_of_go() -> None:
 
 @pytest.mark.parametrize(
     ("number", "canonical"),
-    [(1, "1"), (0.5, "500m"), (1.0, "1"), (1000, "1k"), (0, "0"), (1e21, "1e+21"), (0.00001, "10u"), (1e-7, "100e-9")],
+    [
+        (1, "1"),
+        (0.5, "500m"),
+        (1.0, "1"),
+        (1000, "1k"),
+        (0, "0"),
+        (1e21, "1e+21"),
+        (0.00001, "10u"),
+        (-2.5e-5, "-25u"),
+        (1.5e17, "150P"),
+        (1e-7, "100e-9"),
+    ],
 )
 def test_numbers_are_accepted_as_their_json_text(number: float, canonical: str) -> None:
     """`cpu: 1` and `cpu: 0.5` in YAML mean what the strings mean."""

@@ -167,7 +167,7 @@ class Twins:
             pod = self.bound[index % len(self.bound)]
             if index % 2 and "deletionTimestamp" not in pod["metadata"]:
                 leaving = {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
-                self.snapshot.update_pod(pod, leaving)
+                self.snapshot.update_pod(leaving)
                 self.bound[self.bound.index(pod)] = leaving
             else:
                 self.bound.remove(pod)

@@ -1,0 +1,297 @@
+"""A simulated cluster to hold in one's hand.
+
+    with Cluster(nodes=3) as cluster:
+        cluster.apply("specs/stack.yaml")
+        cluster.until(ready("deployment/vehicle-api"))
+        cluster.crash("pod/postgres-0")
+        cluster.until(ready("pod/postgres-0"))
+
+The user's own calls take no virtual time; what they set in motion happens while the clock runs, in `run` and `until`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO, final
+
+from kubesim.api.kinds import DEPLOYMENT, NODE, POD
+from kubesim.api.objects import Key, Object, key_of
+from kubesim.api.requests import Options, Request, create, create_subresource, delete, patch
+from kubesim.api.scheme import Kind
+from kubesim.api.timestamps import to_time
+from kubesim.apiserver.pod_admission import TryAgain
+from kubesim.apiserver.server import Identity
+from kubesim.cluster.applying import Applier
+from kubesim.cluster.bootstrap import fresh_objects
+from kubesim.cluster.control_plane import ControllerManager, ControlPlane, SchedulerProcess
+from kubesim.cluster.data_plane import DataPlane
+from kubesim.cluster.options import ClusterOptions
+from kubesim.cluster.recording import Recording
+from kubesim.cluster.references import find_object, nearest_name, parse_kind, parse_reference
+from kubesim.cluster.waiting import Condition
+from kubesim.errors import UserError
+from kubesim.sim.chooser import Chooser
+from kubesim.sim.loop import SECOND, Loop
+from kubesim.sim.trace import Trace
+from kubesim.users.load import Load, Plan
+
+_ADMIN = Identity("kubernetes-admin")
+_DEFAULT_WAIT_S = 600
+
+
+@final
+class Cluster:
+    """API server, controllers, scheduler and nodes over one loop."""
+
+    def __init__(self, options: ClusterOptions | None = None, **changes: Any) -> None:
+        """Make a cluster; its nodes register as time begins to run. `changes` are fields of `ClusterOptions`.
+
+        Raises:
+            UserError: an option is out of range.
+        """
+        options = options or ClusterOptions()
+        self.options = options = options.with_changes(changes)
+        self.loop = Loop()
+        self.trace = Trace()
+        self._chooser = Chooser(options.seed)
+        self.plane = ControlPlane(self.loop, self._chooser, options)
+        self.store = self.plane.store
+        self.recording = Recording(self.loop, self.trace) if options.records else None
+        for kind, obj in fresh_objects():
+            self.plane.server.handle(create(kind, obj), Identity("system:apiserver", is_trusted=True))
+        if self.recording is not None:
+            self.plane.server.on_write = self.recording.on_write
+        self.controller_manager = ControllerManager(self.plane, self._chooser, options)
+        self.scheduler = SchedulerProcess(self.plane, self._chooser, options)
+        self.data_plane = DataPlane(self.plane, self._chooser, options, self.recording)
+        self._applier = Applier(self.send, self._check, self._stored)
+        self._loads: list[Load] = []
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything that runs in the cluster. Its objects can still be read."""
+        for load in self._loads:
+            load.stop()
+        self.controller_manager.stop()
+        self.scheduler.stop()
+        self.data_plane.stop()
+
+    # --- time ---
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the cluster was made."""
+        return self.loop.now_ns
+
+    def run(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.loop.run_until(self.loop.now_ns + round(seconds * SECOND))
+
+    def until(self, condition: Condition | Callable[[Cluster], bool], within: float = _DEFAULT_WAIT_S) -> int:
+        """Let time pass until the condition holds; returns how long that took in ns.
+
+        Raises:
+            TimeoutError: it does not hold after `within` virtual seconds.
+        """
+        text, holds = condition if isinstance(condition, Condition) else ("a condition", condition)
+        start_ns = self.loop.now_ns
+        if self.wait(holds, within):
+            return self.loop.now_ns - start_ns
+        raise TimeoutError(f"waited {within:g} s of virtual time for {text}")
+
+    def wait(self, holds: Callable[[Any], bool], within: float) -> bool:
+        """Let time pass until `holds(cluster)` or for `within` seconds; returns whether it held. Asked on every write."""
+        if holds(self):
+            return True
+        store = self.store
+        seen = store.revision
+
+        def stop() -> bool:
+            nonlocal seen
+            if store.revision == seen:
+                return False
+            seen = store.revision
+            return holds(self)
+
+        return self.loop.run_until(self.loop.now_ns + round(within * SECOND), stop) or holds(self)
+
+    # --- the API ---
+
+    def send(self, request: Request, identity: Identity = _ADMIN) -> Object:
+        """Send any request as the cluster's administrator; it is carried out now.
+
+        Raises:
+            ApiError: the API server's answer, where it is not success.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self.plane.server.handle(request, identity, attempt)
+            except TryAgain as held:
+                self.loop.run_until(self.loop.now_ns + held.after_ns)
+                attempt += 1
+
+    def apply(self, *sources: str | Path, stdin: TextIO | None = None) -> list[Object]:
+        """Apply manifests from files, folders or standard input (`-`); returns the stored objects.
+
+        Raises:
+            UserError: something is wrong with a manifest; nothing has been written then.
+        """
+        return self._applier.apply(sources, stdin)
+
+    def create(self, obj: Object) -> Object:
+        """Create one object, given as a dict."""
+        kind = self._kind_of(obj)
+        if kind.namespaced and "namespace" not in obj["metadata"]:
+            obj = {**obj, "metadata": {**obj["metadata"], "namespace": "default"}}
+        return self.send(create(kind, obj))
+
+    def find(self, reference: str, namespace: str = "") -> Object | None:
+        """The object that a reference such as `pod/postgres-0` names, or None."""
+        return find_object(self.store, reference, namespace)
+
+    def get(self, reference: str, namespace: str = "") -> Object:
+        """The object that a reference names.
+
+        Raises:
+            UserError: there is none; the nearest name is given.
+        """
+        obj = self.find(reference, namespace)
+        if obj is None:
+            near = nearest_name(self.store, reference)
+            hint = f"; did you mean {near}?" if near else ""
+            raise UserError(f"there is no {reference}{hint}")
+        return obj
+
+    def list(self, kind: str, namespace: str = "") -> list[Object]:
+        """All objects of a kind (`pods`, `deploy`, …), by namespace and name."""
+        table = self.store.table(parse_kind(kind).resource)
+        return [table.objects[key] for key in table.keys() if not namespace or key.namespace == namespace]
+
+    def delete(self, reference: str, namespace: str = "", **options: Any) -> None:
+        """Delete an object; `options` are those of `kubesim.api.requests.Options`, such as `grace_period_s=0`."""
+        kind, key = self._key(reference, namespace)
+        self.send(delete(kind, *key, Options(**options)))
+
+    def patch(self, reference: str, change: Object, namespace: str = "") -> Object:
+        """Merge a change into an object (strategic merge patch)."""
+        kind, key = self._key(reference, namespace)
+        return self.send(patch(kind, *key, change, "strategic"))
+
+    def scale(self, reference: str, replicas: int, namespace: str = "") -> None:
+        """Set a workload's size through its scale subresource."""
+        kind, key = self._key(reference, namespace)
+        self.send(patch(kind, *key, {"spec": {"replicas": replicas}}, "merge", "scale"))
+
+    def set_image(self, reference: str, image: str, container: str = "", namespace: str = "") -> None:
+        """Give a workload's container another image; without a name the first one."""
+        obj = self.get(reference, namespace)
+        containers = obj["spec"]["template"]["spec"]["containers"]
+        name = container or containers[0]["name"]
+        if all(each["name"] != name for each in containers):
+            names = ", ".join(each["name"] for each in containers)
+            raise UserError(f'{reference} has no container "{name}"; it has {names}')
+        template = {"spec": {"containers": [{"name": name, "image": image}]}}
+        self.patch(reference, {"spec": {"template": template}}, namespace)
+
+    def restart_rollout(self, reference: str, namespace: str = "") -> None:
+        """What `kubectl rollout restart` does: a new template that differs by an annotation."""
+        stamp = {"kubectl.kubernetes.io/restartedAt": to_time(self.loop.now_ns)}
+        template = {"metadata": {"annotations": stamp}}
+        self.patch(reference, {"spec": {"template": template}}, namespace)
+
+    def undo_rollout(self, reference: str, revision: int = 0, namespace: str = "") -> None:
+        """Go back to an earlier revision of a Deployment; 0 means the one before."""
+        annotation = {"deprecated.deployment.rollback.to": str(revision)}
+        self.patch(reference, {"metadata": {"annotations": annotation}}, namespace)
+
+    def evict(self, reference: str, namespace: str = "") -> None:
+        """Evict a Pod, if its disruption budget allows.
+
+        Raises:
+            ApiError: 429, it does not.
+        """
+        _, key = self._key(reference, namespace)
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": key.name, "namespace": key.namespace}}
+        self.send(create_subresource(POD, key.namespace, key.name, "eviction", body))
+
+    def cordon(self, node: str, unschedulable: bool = True) -> None:
+        """Let no new Pods onto a node, or (False) let them again."""
+        self.get(f"node/{node}")
+        self.send(patch(NODE, "", node, {"spec": {"unschedulable": unschedulable or None}}))
+
+    # --- Pods ---
+
+    def pods_of(self, reference: str, namespace: str = "") -> list[Object]:
+        """The Pods of a workload, by name; a Pod's reference gives that Pod."""
+        obj = self.get(reference, namespace)
+        if obj["kind"] == "Pod":
+            return [obj]
+        owners = {obj["metadata"]["uid"]}
+        if obj["kind"] == DEPLOYMENT.kind:
+            owners = {
+                each["metadata"]["uid"]
+                for each in self.list("replicasets", obj["metadata"]["namespace"])
+                if _controller_uid(each) in owners
+            }
+        pods = self.list("pods", obj["metadata"]["namespace"])
+        return [pod for pod in pods if _controller_uid(pod) in owners]
+
+    # --- users ---
+
+    def load(self, service: str, namespace: str = "", **plan: Any) -> Load:
+        """Start users of a Service; `plan` are fields of `kubesim.users.load.Plan`, such as `rate_per_second=20`."""
+        obj = self.get(f"service/{service}", namespace)
+        metadata = obj["metadata"]
+        plan.setdefault("port", obj["spec"]["ports"][0]["port"])
+        host = f"{metadata['name']}.{metadata['namespace']}.svc.cluster.local"
+        number = len(self._loads)
+        stream = self._chooser.stream(f"users-{number}")
+        load = Load(self.loop, self.data_plane.fabric, stream, Plan(host=host, **plan), number)
+        self._loads.append(load)
+        load.start()
+        return load
+
+    # --- inside ---
+
+    def events(self) -> Iterator[Object]:
+        """All Events that still live, oldest first."""
+        yield from self.store.table("events").objects.values()
+
+    def _key(self, reference: str, namespace: str) -> tuple[Kind, Key]:
+        kind, _ = parse_reference(reference)
+        return kind, key_of(self.get(reference, namespace))
+
+    def _kind_of(self, obj: Object) -> Kind:
+        from kubesim.api.kinds import find_kind, nearest_kind
+
+        kind = find_kind(obj.get("apiVersion", ""), obj.get("kind", ""))
+        if kind is None:
+            near = nearest_kind(obj.get("apiVersion", ""), obj.get("kind", ""))
+            raise UserError(f"no kind {obj.get('kind')} in {obj.get('apiVersion')}; did you mean {near}?")
+        return kind
+
+    def _stored(self, kind: Kind, obj: Object) -> Object | None:
+        metadata = obj["metadata"]
+        return self.store.get(kind.resource, (metadata.get("namespace", ""), metadata.get("name", "")))
+
+    def _check(self, kind: Kind, obj: Object) -> Object:
+        return self.plane.server.check(kind, obj)
+
+
+def _controller_uid(obj: Object) -> str:
+    for reference in obj["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            return str(reference["uid"])
+    return ""
+
+

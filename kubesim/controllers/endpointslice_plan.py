@@ -1,0 +1,337 @@
+"""From a Service, its Pods and its EndpointSlices to what must be created, changed and deleted.
+
+Slices are changed as little as may be: an endpoint stays in its slice, new ones fill the slices that change anyway,
+then the one unchanged slice that they fill best, then new slices. Upstream takes endpoints and slices in the random
+order of Go's maps; here it is the order in which they came.
+
+Upstream: k8s.io/endpointslice/reconciler.go:reconcileByAddressType, reconcileByPortMapping, utils.go @v1.36
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, final
+
+from kubesim.api.objects import Object, labels_of, owner_reference, with_metadata
+from kubesim.controllers.pods import is_ready
+from kubesim.controllers.port_order import in_slice_order
+from kubesim.controllers.service_endpoints import (
+    HEADLESS,
+    find_port,
+    has_endpoint,
+    ip_of,
+    is_headless,
+    shows_hostname,
+    target_of,
+)
+
+MANAGER = "endpointslice-controller.k8s.io"
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+# Upstream: --max-endpoints-per-slice=100
+ENDPOINTS_MAX = 100
+_RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS)
+_ZONE = "topology.kubernetes.io/zone"
+
+PortKey = tuple[tuple[str, str, int, str], ...]
+EndpointKey = tuple[str, str, str, str]
+FindNode = Callable[[str], Object | None]
+
+
+class Plan(NamedTuple):
+    """The writes that a sync owes, and what it could not do because a Pod's node is unknown."""
+
+    create: list[Object]
+    update: list[Object]
+    delete: list[Object]
+    problems: list[str]
+
+
+@final
+class Endpoints:
+    """The endpoints of one Service's Pods, each built once per state of its Pod, its zone and the Service."""
+
+    __slots__ = ("_built", "_service")
+
+    def __init__(self) -> None:
+        self._service: Object | None = None
+        self._built: dict[str, tuple[Object, str, Object | None]] = {}
+
+    def build(self, service: Object, pods: Sequence[Object], find_node: FindNode) -> tuple[list[Object | None], list[str]]:
+        """One endpoint per Pod, None for a Pod that has none; and the complaints about Pods whose node is unknown."""
+        before = self._built if self._service is service else {}
+        self._service = service
+        self._built = built = {}
+        problems: list[str] = []
+        endpoints: list[Object | None] = []
+        for pod in pods:
+            node_name = pod["spec"].get("nodeName", "")
+            node = find_node(node_name)
+            zone = "" if node is None else labels_of(node).get(_ZONE, "")
+            uid = pod["metadata"]["uid"]
+            known = before.get(uid)
+            if known is None or known[0] is not pod or known[1] != zone:
+                endpoint = None
+                if has_endpoint(pod, include_terminating=True):
+                    endpoint = endpoint_of(pod, zone, service)
+                known = (pod, zone, endpoint)
+            endpoint = known[2]
+            if endpoint is not None and node is None and not service["spec"].get("publishNotReadyAddresses"):
+                metadata, owner = pod["metadata"], service["metadata"]
+                problems.append(
+                    f"skipping Pod {metadata['name']} for Service {owner['namespace']}/{owner['name']}: "
+                    f"Node {node_name} Not Found"
+                )
+                endpoint = None
+            else:
+                built[uid] = known
+            endpoints.append(endpoint)
+        return endpoints, problems
+
+
+def endpoint_of(pod: Object, zone: str, service: Object) -> Object | None:
+    """The Pod as an endpoint; None where it has no IPv4 address. Upstream: utils.go:podToEndpoint @v1.36"""
+    ip = ip_of(pod)
+    if ip is None:
+        return None
+    spec, service_spec = pod["spec"], service["spec"]
+    serving = is_ready(pod)
+    terminating = "deletionTimestamp" in pod["metadata"]
+    ready = bool(service_spec.get("publishNotReadyAddresses")) or (serving and not terminating)
+    endpoint: Object = {
+        "addresses": [ip],
+        "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
+        "targetRef": target_of(pod),
+    }
+    node_name = spec.get("nodeName")
+    if shows_hostname(pod, service):
+        endpoint["hostname"] = spec["hostname"]
+    if node_name:
+        endpoint["nodeName"] = node_name
+    if zone:
+        endpoint["zone"] = zone
+    hints = _hints(service_spec.get("trafficDistribution", ""), zone, node_name) if ready else None
+    if hints:
+        endpoint["hints"] = hints
+    return endpoint
+
+
+def _hints(distribution: str, zone: str, node_name: str | None) -> Object:
+    """Where traffic to the endpoint should come from. Upstream: k8s.io/endpointslice/trafficdist/trafficdist.go @v1.36"""
+    hints: Object = {}
+    if distribution in ("PreferClose", "PreferSameZone", "PreferSameNode"):
+        if zone:
+            hints["forZones"] = [{"name": zone}]
+        if node_name and distribution == "PreferSameNode":
+            hints["forNodes"] = [{"name": node_name}]
+    return hints
+
+
+def ports_of(service: Object, pod: Object) -> list[Object]:
+    """The ports under which the Pod serves the Service; those without a number on this Pod are left out."""
+    ports = []
+    for port in service["spec"].get("ports") or ():
+        number = find_port(pod, port)
+        if number is not None:
+            found = {"name": port.get("name", ""), "port": number, "protocol": port.get("protocol", "TCP")}
+            if "appProtocol" in port:
+                found["appProtocol"] = port["appProtocol"]
+            ports.append(found)
+    return in_slice_order(ports)
+
+
+def _port_key(ports: Iterable[Object] | None) -> PortKey:
+    return tuple(
+        sorted(
+            (port.get("name") or "", port.get("protocol") or "", port.get("port") or -1, port.get("appProtocol") or "")
+            for port in ports or ()
+        )
+    )
+
+
+def _endpoint_key(endpoint: Object) -> EndpointKey:
+    """What makes an endpoint the same one; everything else about it may change in place."""
+    addresses, target = endpoint["addresses"], endpoint.get("targetRef") or {}
+    address = addresses[0] if len(addresses) == 1 else ",".join(sorted(addresses))
+    return (address, endpoint.get("hostname") or "", target.get("namespace") or "", target.get("name") or "")
+
+
+def labels_for(service: Object) -> dict[str, str]:
+    """The labels of a Service's slices: the Service's own and the reserved ones."""
+    labels = {name: value for name, value in labels_of(service).items() if name not in _RESERVED}
+    if is_headless(service):
+        labels[HEADLESS] = ""
+    labels[SERVICE_NAME] = service["metadata"]["name"]
+    labels[MANAGED_BY] = MANAGER
+    return labels
+
+
+def _plain(labels: Object) -> Object:
+    return {name: value for name, value in labels.items() if name not in _RESERVED}
+
+
+def _new_slice(service: Object, labels: dict[str, str], ports: list[Object], endpoints: list[Object]) -> Object:
+    metadata = service["metadata"]
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "generateName": metadata["name"] + "-",
+            "namespace": metadata["namespace"],
+            "labels": labels,
+            "ownerReferences": [owner_reference(service)],
+        },
+        "addressType": "IPv4",
+        # An empty list reads as null, as it does where a component has written it in protobuf.
+        "endpoints": endpoints or None,
+        "ports": ports or None,
+    }
+
+
+def is_owned(piece: Object, service: Object) -> bool:
+    """Whether the slice is this very Service's, not that of an earlier one of the same name."""
+    uid = service["metadata"]["uid"]
+    return any(
+        reference["uid"] == uid and reference["kind"] == "Service" and reference["apiVersion"] == "v1"
+        for reference in piece["metadata"].get("ownerReferences") or ()
+    )
+
+
+def plan_slices(
+    service: Object, pods: Sequence[Object], slices: Sequence[Object], endpoints: Endpoints, find_node: FindNode
+) -> Plan:
+    """What to write so that the slices show the Pods."""
+    built, problems = endpoints.build(service, pods, find_node)
+    wanted = _wanted_by_ports(service, pods, built)
+    labels = labels_for(service)
+    existing: dict[PortKey, list[Object]] = {}
+    plan = Plan([], [], [], problems)
+    for piece in slices:
+        if piece["addressType"] == "IPv4" and is_owned(piece, service):
+            existing.setdefault(_port_key(piece.get("ports")), []).append(piece)
+        else:
+            plan.delete.append(piece)
+    for key, (ports, desired) in wanted.items():
+        _plan_ports(service, labels, ports, desired, existing.pop(key, []), plan)
+    for left in existing.values():
+        plan.delete.extend(left)
+    if len(slices) == len(plan.delete) and not plan.create:
+        placeholder = _new_slice(service, labels, [], [])
+        if len(plan.delete) == 1 and _is_placeholder(plan.delete[0], labels):
+            plan.delete.clear()
+        else:
+            plan.create.append(placeholder)
+    return _with_names_reused(service, plan)
+
+
+def _wanted_by_ports(
+    service: Object, pods: Sequence[Object], endpoints: Sequence[Object | None]
+) -> dict[PortKey, tuple[list[Object], dict[EndpointKey, Object]]]:
+    """The endpoints in groups of equal ports: named target ports may mean different numbers on different Pods."""
+    is_named = any(isinstance(port.get("targetPort"), str) for port in service["spec"].get("ports") or ())
+    # The Pods of one template share its containers, so the look-up by name is done once for all of them.
+    by_containers: dict[int, dict[EndpointKey, Object]] = {}
+    groups: dict[PortKey, tuple[list[Object], dict[EndpointKey, Object]]] = {}
+    for pod, endpoint in zip(pods, endpoints, strict=True):
+        if endpoint is None:
+            # Such a Pod counts for the groups that exist, as upstream looks for the node after the ports.
+            if not has_endpoint(pod, include_terminating=True):
+                continue
+        identity = id(pod["spec"]["containers"]) if is_named else 0
+        desired = by_containers.get(identity)
+        if desired is None:
+            ports = ports_of(service, pod)
+            desired = groups.setdefault(_port_key(ports), (ports, {}))[1]
+            by_containers[identity] = desired
+        if endpoint is not None:
+            desired[_endpoint_key(endpoint)] = endpoint
+    return groups
+
+
+def _plan_ports(
+    service: Object,
+    labels: dict[str, str],
+    ports: list[Object],
+    desired: dict[EndpointKey, Object],
+    slices: Sequence[Object],
+    plan: Plan,
+) -> None:
+    changed: dict[str, Object] = {}
+    unchanged: dict[str, Object] = {}
+    for piece in slices:
+        name = piece["metadata"]["name"]
+        kept, is_changed = _take_kept(piece, desired)
+        if is_changed and not kept:
+            plan.delete.append(piece)
+        elif is_changed or _plain(labels_of(piece)) != _plain(labels):  # type: ignore[arg-type]
+            changed[name] = {**with_metadata(piece, labels=labels), "endpoints": kept}
+        else:
+            unchanged[name] = piece
+    new = list(desired.values())
+    for piece in sorted(changed.values(), key=lambda piece: -len(piece["endpoints"])):
+        _fill(piece, new)
+    while new:
+        best = _best_to_fill(unchanged.values(), len(new)) if len(new) < ENDPOINTS_MAX else None
+        if best is None:
+            endpoints, new = new[:ENDPOINTS_MAX], new[ENDPOINTS_MAX:]
+            plan.create.append(_new_slice(service, labels, ports, endpoints))
+        else:
+            name = best["metadata"]["name"]
+            del unchanged[name]
+            changed[name] = piece = {**best, "endpoints": list(best.get("endpoints") or ())}
+            if labels != best["metadata"].get("labels"):
+                changed[name] = piece = with_metadata(piece, labels=labels)
+            _fill(piece, new)
+    plan.update.extend(changed.values())
+
+
+def _take_kept(piece: Object, desired: dict[EndpointKey, Object]) -> tuple[list[Object], bool]:
+    """The slice's endpoints that stay, as they should be now, taken out of `desired`; and whether that is a change."""
+    present = piece.get("endpoints") or ()
+    kept: list[Object] = []
+    is_changed = False
+    for endpoint in present:
+        wanted = desired.pop(_endpoint_key(endpoint), None)
+        if wanted is not None:
+            kept.append(wanted)
+            if wanted is not endpoint and wanted != endpoint:
+                is_changed = True
+    return kept, is_changed or len(kept) != len(present)
+
+
+def _fill(piece: Object, new: list[Object]) -> None:
+    """Move endpoints from `new` into a slice that nobody else has seen yet."""
+    room = ENDPOINTS_MAX - len(piece["endpoints"])
+    piece["endpoints"].extend(new[:room])
+    del new[:room]
+
+
+def _best_to_fill(slices: Iterable[Object], count: int) -> Object | None:
+    """The slice that is fullest after `count` more; None where they fit into none. Upstream: utils.go:getSliceToFill"""
+    best, best_room = None, ENDPOINTS_MAX
+    for piece in slices:
+        room = ENDPOINTS_MAX - (count + len(piece.get("endpoints") or ()))
+        if 0 <= room < best_room:
+            best, best_room = piece, room
+    return best
+
+
+def _is_placeholder(piece: Object, labels: dict[str, str]) -> bool:
+    return (
+        not piece.get("endpoints")
+        and not piece.get("ports")
+        and piece["addressType"] == "IPv4"
+        and dict(labels_of(piece)) == labels
+    )
+
+
+def _with_names_reused(service: Object, plan: Plan) -> Plan:
+    """A slice to delete and one to create are one update. Upstream: reconciler.go:finalize @v1.36"""
+    create, update = list(plan.create), list(plan.update)
+    delete: list[Object] = []
+    for piece in plan.delete:
+        if create and piece["addressType"] == "IPv4" and is_owned(piece, service):
+            update.append(with_metadata(create.pop(), name=piece["metadata"]["name"]))
+        else:
+            delete.append(piece)
+    return Plan(create, update, delete, plan.problems)

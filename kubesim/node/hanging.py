@@ -1,0 +1,45 @@
+"""A process that has been stopped: connections to it stand, and what is asked waits until it goes on."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from kubesim.network.messages import Handler, OnAnswer
+from kubesim.network.sockets import Connection, Sockets
+
+
+@final
+class Hang:
+    """Keeps all that is asked through some sockets, from its making to `end`."""
+
+    __slots__ = ("_connections", "_kept", "_listeners", "_sockets", "is_told_to_end")
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self.is_told_to_end = False
+        self._kept: list[tuple[Handler, Any, OnAnswer]] = []
+        listeners = sockets.host.listeners
+        self._listeners = {port: entry for port, entry in listeners.items() if entry[0] is sockets}
+        for port, (_, handler) in self._listeners.items():
+            listeners[port] = (sockets, self._keeper(handler))
+        self._connections: list[tuple[Connection, Handler]] = [
+            (connection, connection.handler) for connection in sockets.inbound
+        ]
+        for connection, handler in self._connections:
+            connection.handler = self._keeper(handler)
+
+    def _keeper(self, handler: Handler) -> Handler:
+        def keep(message: Any, on_answer: OnAnswer) -> None:
+            if self._sockets.is_closed:
+                return
+            self._kept.append((handler, message, on_answer))
+
+        return keep
+
+    def end(self) -> None:
+        """Handle what was kept, and everything from now on, as before."""
+        for connection, handler in self._connections:
+            connection.handler = handler
+        self._sockets.host.listeners.update(self._listeners)
+        for handler, message, on_answer in self._kept:
+            handler(message, on_answer)

@@ -1,0 +1,296 @@
+"""The kubelet of one node: its Pods by a watch, their workers, the node's status and heartbeat.
+
+It can be stopped (a crash of the process: containers run on) and the node under it can crash (everything on it is gone,
+and nobody is told); `start` begins again with what the API and the runtime then show.
+Upstream: pkg/kubelet/kubelet.go @v1.36
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, final
+
+from kubesim.api.kinds import NODE, POD
+from kubesim.api.objects import Object
+from kubesim.api.requests import Options, get
+from kubesim.api.timestamps import from_time
+from kubesim.client.informer import Informer
+from kubesim.client.port import Client, Reply
+from kubesim.client.recorder import Recorder
+from kubesim.errors import ApiError
+from kubesim.node.addresses import PodAddresses
+from kubesim.node.admission import NodeResources, Rejection, check_node, claimed_by
+from kubesim.node.caches import ClusterCaches
+from kubesim.node.lease import LeaseRenewal
+from kubesim.node.node_status import NodeReporter
+from kubesim.node.pod_worker import PodWorker
+from kubesim.node.runtime import Network, Runtime
+from kubesim.node.status import TERMINAL_PHASES
+from kubesim.node.volumes import VolumeSources
+from kubesim.programs.program import Volume
+from kubesim.sim.chooser import Stream
+from kubesim.sim.loop import SECOND, Loop
+
+# Upstream: kubelet.go:genericPlegRelistPeriod @v1.36
+_RELIST_NS: Final = SECOND
+
+
+class NodeConfig(NamedTuple):
+    """A node: its name, address, Pod CIDR, resources as quantities, and what it is registered with."""
+
+    name: str
+    address: str
+    pod_cidr: str
+    capacity: Mapping[str, str]
+    allocatable: Mapping[str, str]
+    labels: Mapping[str, str] = {}
+    taints: Sequence[Object] = ()
+    machine_id: str = ""
+
+
+@final
+class Kubelet:
+    """Runs the Pods that are bound to its node."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        client: Client,
+        stream: Stream,
+        config: NodeConfig,
+        runtime: Runtime,
+        network: Network,
+        caches: ClusterCaches,
+    ) -> None:
+        self.loop = loop
+        self.client = client
+        self.stream = stream
+        self.config = config
+        self.runtime = runtime
+        self.network = network
+        self.caches = caches
+        self.recorder = Recorder(loop, client, "kubelet", config.name)
+        self.workers: dict[str, PodWorker] = {}
+        self.started_at_ns = 0
+        self.addresses = PodAddresses(config.pod_cidr)
+        self.resources = NodeResources(config.allocatable)
+        self.volume_sources = VolumeSources(
+            caches.config_map,
+            caches.secret,
+            caches.claim,
+            caches.disks,
+            {},
+            caches.tokens,
+            config.allocatable,
+            config.address,
+        )
+        self._lease = LeaseRenewal(loop, client, stream, config.name)
+        self._reporter = NodeReporter(self)
+        self._pods: Informer | None = None
+        self._relist_phase_ns = 0
+        # Volumes of Pods from before a stop of the kubelet or the node: they lie on the node's disk.
+        self._kept_volumes: dict[str, tuple[dict[str, Volume], dict[str, Volume]]] = {}
+        self._adopted: dict[str, None] = {}
+
+    # Start and stop.
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the kubelet's process is there."""
+        return self._pods is not None
+
+    def start(self) -> None:
+        """Start the kubelet, for the first time or again. Idempotent."""
+        if self._pods is not None:
+            return
+        loop = self.loop
+        self.started_at_ns = loop.now_ns
+        self._relist_phase_ns = int(self.stream.fraction() * _RELIST_NS)
+        self.runtime.on_exit = self._handle_exit
+        self.runtime.on_health_changed = self._handle_health_changed
+        self.addresses = PodAddresses(self.config.pod_cidr)
+        self.resources = NodeResources(self.config.allocatable)
+        self._adopted = {}
+        for uid, sandbox in self.runtime.pods().items():
+            self._adopted[uid] = None
+            if sandbox.is_ready and sandbox.ip != self.config.address:
+                self.addresses.keep(sandbox.ip)
+        options = Options(field_selector=f"spec.nodeName={self.config.name}")
+        self._pods = Informer(loop, self.client, POD, options)
+        self._pods.add_handler(self._handle_add, self._handle_update, self._handle_delete)
+        self._reporter.start()
+
+    def handle_registered(self, node: Object) -> None:
+        """The Node object is there: begin with the Pods."""
+        self._lease.start(node)
+        if self._pods is not None:
+            self._pods.start()
+            if self._adopted:
+                self.loop.post(2 * SECOND, self._remove_orphans, self._pods)
+
+    def stop(self) -> None:
+        """The kubelet's process ends at once; containers run on."""
+        if self._pods is None:
+            return
+        self._pods.stop()
+        self._pods = None
+        self._lease.stop()
+        self._reporter.stop()
+        self.runtime.on_exit = _ignore
+        self.runtime.on_health_changed = _ignore
+        for uid, worker in self.workers.items():
+            worker.stop()
+            if worker.volumes:
+                self._kept_volumes[uid] = (worker.volumes, worker.parts)
+        self.workers = {}
+
+    # Pods from the API.
+
+    def _handle_add(self, pod: Object) -> None:
+        metadata = pod["metadata"]
+        uid = metadata["uid"]
+        if uid in self.workers:
+            self.workers[uid].update(pod)
+            return
+        worker = self.workers[uid] = PodWorker(self, pod)
+        if uid in self._adopted:
+            worker.sandbox = self.runtime.pods().get(uid)
+        kept = self._kept_volumes.pop(uid, None)
+        if kept is not None:
+            worker.volumes, worker.parts = kept
+        if (pod.get("status") or {}).get("phase") in TERMINAL_PHASES:
+            worker.terminate()
+            return
+        if "deletionTimestamp" not in metadata:
+            claimed = claimed_by(pod["spec"])
+            rejection = None if worker.sandbox is not None else self.resources.check(claimed)
+            if rejection is not None:
+                worker.reject(*rejection)
+                return
+            self.resources.take(claimed)
+            worker.counted = claimed
+            if worker.sandbox is None and not self._admit_to_node(worker):
+                return
+        self._begin(worker)
+
+    def _begin(self, worker: PodWorker) -> None:
+        if worker.is_deleting:
+            worker.terminate()
+            return
+        worker.request_sync()
+        seconds = worker.pod["spec"].get("activeDeadlineSeconds")
+        if seconds is not None:
+            since = (worker.pod.get("status") or {}).get("startTime")
+            started_ns = from_time(since) if since else self.loop.now_ns
+            left_ns = max(0, started_ns + seconds * SECOND - self.loop.now_ns)
+            self.loop.post(left_ns, self._handle_deadline, worker)
+
+    def _admit_to_node(self, worker: PodWorker) -> bool:
+        """Whether the Pod fits the Node object as last seen; if not, a fresh one is asked for, and it alone decides."""
+        node = self._reporter.node
+        spec = worker.pod["spec"]
+        if node is None or check_node(spec, node) is None:
+            return True
+
+        def on_reply(reply: Reply) -> None:
+            if not worker.is_alive or worker.stage != "syncing":
+                return
+            rejection: Rejection | None = None
+            if not isinstance(reply, ApiError):
+                self._reporter.node = reply
+                rejection = check_node(spec, reply)
+            if rejection is None:
+                self._begin(worker)
+            else:
+                self.forget_resources(worker)
+                worker.reject(*rejection)
+
+        self.client.send(get(NODE, "", self.config.name), on_reply)
+        return False
+
+    def _handle_update(self, old: Object, pod: Object) -> None:
+        metadata = pod["metadata"]
+        worker = self.workers.get(metadata["uid"])
+        if worker is not None:
+            worker.update(pod)
+            return
+        # A Pod of the same name was deleted and made again between two looks.
+        self._handle_delete(old)
+        self._handle_add(pod)
+
+    def _handle_delete(self, pod: Object) -> None:
+        worker = self.workers.get(pod["metadata"]["uid"])
+        if worker is None:
+            return
+        if worker.stage == "finished":
+            self._remove(worker)
+            return
+        worker.pod = {**pod, "metadata": {"deletionTimestamp": "", **pod["metadata"]}}
+        worker.is_gone = True
+        worker.terminate()
+
+    def _remove(self, worker: PodWorker) -> None:
+        worker.is_alive = False
+        self.workers.pop(worker.uid, None)
+        self._kept_volumes.pop(worker.uid, None)
+        self._adopted.pop(worker.uid, None)
+        self.runtime.remove_pod(worker.uid)
+
+    def _remove_orphans(self, pods: Informer) -> None:
+        """Pods that the runtime has and the API has not: they were deleted while nobody looked."""
+        if pods is not self._pods:
+            return
+        if not pods.synced:
+            self.loop.post(2 * SECOND, self._remove_orphans, pods)
+            return
+        for uid in list(self._adopted):
+            if uid not in self.workers:
+                del self._adopted[uid]
+                self._kept_volumes.pop(uid, None)
+                self.runtime.remove_pod(uid)
+
+    # What workers ask and tell.
+
+    def last_relist_ns(self) -> int:
+        """When the runtime was listed the last time."""
+        return self.loop.now_ns - (self.loop.now_ns - self._relist_phase_ns) % _RELIST_NS
+
+    def until_relist_ns(self) -> int:
+        """How long it is until the next listing; never 0."""
+        return _RELIST_NS - (self.loop.now_ns - self._relist_phase_ns) % _RELIST_NS
+
+    def has_adopted(self, uid: str) -> bool:
+        """Whether the runtime had the Pod already when the kubelet started."""
+        return uid in self._adopted
+
+    def forget_resources(self, worker: PodWorker) -> None:
+        """The Pod takes nothing of the node any more."""
+        if worker.counted is not None:
+            self.resources.give_back(worker.counted)
+            worker.counted = None
+
+    def handle_finished(self, worker: PodWorker) -> None:
+        """A Pod that the API no longer has is through."""
+        self._remove(worker)
+
+    # What the runtime tells.
+
+    def _handle_exit(self, uid: str) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.handle_exit()
+
+    def _handle_health_changed(self, uid: str, name: str) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.wake_probes(name)
+
+    def _handle_deadline(self, worker: PodWorker) -> None:
+        if worker.is_alive and worker.stage == "syncing":
+            message = "Pod was active on the node longer than the specified deadline"
+            worker.event("Normal", "DeadlineExceeded", message)
+            worker.fail("DeadlineExceeded", message)
+
+
+def _ignore(*_: Any) -> None:
+    pass

@@ -1,0 +1,216 @@
+"""The Node object: its registration, and the status that the kubelet keeps true.
+
+A status is sent when something in it changes, and every five minutes with new heartbeat times.
+Upstream: pkg/kubelet/{kubelet_node_status.go,nodestatus/setters.go} @v1.36
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, final
+
+from kubesim.api.kinds import NODE
+from kubesim.api.objects import Object
+from kubesim.api.requests import create, get, patch
+from kubesim.api.timestamps import to_time
+from kubesim.client.port import Reply
+from kubesim.errors import ApiError
+from kubesim.node.runtime import Image
+from kubesim.sim.loop import SECOND
+
+if TYPE_CHECKING:
+    from kubesim.node.kubelet import Kubelet
+
+_REPORT_NS: Final = 300 * SECOND
+# Upstream: kubelet.go:nodeStatusUpdateFrequency, after which what failed is tried again @v1.36
+_RETRY_NS: Final = 10 * SECOND
+_REGISTER_RETRY_NS: Final = SECOND
+# Upstream: KubeletConfiguration.nodeStatusMaxImages @v1.36
+_IMAGES_MAX: Final = 50
+_KUBELET_VERSION: Final = "v1.36.3"
+
+# Type, status while all is well, reason and message, as seen on the real node.
+_HEALTHY: Final = (
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+_NODE_EVENTS: Final = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
+
+
+def compute_node_conditions(old: Sequence[Object], now: str) -> list[Object]:
+    """The conditions of a healthy node; what was different before gets `now` as transition time."""
+    before = {condition["type"]: condition for condition in old}
+    conditions = []
+    for kind, status, reason, message in _HEALTHY:
+        other = before.get(kind)
+        since = other["lastTransitionTime"] if other is not None and other["status"] == status else now
+        conditions.append(
+            {
+                "type": kind,
+                "status": status,
+                "lastHeartbeatTime": now,
+                "lastTransitionTime": since,
+                "reason": reason,
+                "message": message,
+            }
+        )
+    return conditions
+
+
+def image_list(images: Sequence[Image]) -> list[Object]:
+    """`status.images`: the largest first, at most fifty."""
+    largest = sorted(images, key=lambda image: (-image.size_bytes, image.name))[:_IMAGES_MAX]
+    return [{"names": [image.name], "sizeBytes": image.size_bytes} for image in largest]
+
+
+@final
+class NodeReporter:
+    """Registers the Node and reports its status while the kubelet runs."""
+
+    __slots__ = ("_kubelet", "_run", "node")
+
+    def __init__(self, kubelet: Kubelet) -> None:
+        self._kubelet = kubelet
+        self._run = 0
+        self.node: Object | None = None
+
+    def start(self) -> None:
+        """Register, then report."""
+        self._run += 1
+        kubelet = self._kubelet
+        run = self._run
+
+        def on_reply(reply: Reply) -> None:
+            if run != self._run:
+                return
+            if not isinstance(reply, ApiError):
+                self._registered(reply, is_new=True)
+            elif reply.code == 409:
+                kubelet.client.send(get(NODE, "", kubelet.config.name), on_found)
+            else:
+                kubelet.loop.post(_REGISTER_RETRY_NS, again, None)
+
+        def on_found(reply: Reply) -> None:
+            if run != self._run:
+                return
+            if isinstance(reply, ApiError):
+                kubelet.loop.post(_REGISTER_RETRY_NS, again, None)
+            else:
+                self._registered(reply, is_new=False)
+
+        def again(_: None) -> None:
+            if run == self._run:
+                kubelet.client.send(create(NODE, self._initial()), on_reply)
+
+        again(None)
+
+    def stop(self) -> None:
+        """No more reports."""
+        self._run += 1
+
+    def report(self) -> None:
+        """Something in the status has changed."""
+        if self.node is not None:
+            self._send(self._run)
+
+    def _initial(self) -> Object:
+        config = self._kubelet.config
+        labels = {
+            "beta.kubernetes.io/arch": "amd64",
+            "beta.kubernetes.io/os": "linux",
+            "kubernetes.io/arch": "amd64",
+            "kubernetes.io/hostname": config.name,
+            "kubernetes.io/os": "linux",
+            **config.labels,
+        }
+        spec: Object = {}
+        if config.pod_cidr:
+            spec = {"podCIDR": config.pod_cidr, "podCIDRs": [config.pod_cidr]}
+        if config.taints:
+            spec["taints"] = list(config.taints)
+        metadata = {
+            "name": config.name,
+            "labels": labels,
+            "annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"},
+        }
+        return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec, "status": self._status(())}
+
+    def _status(self, old: Sequence[Object]) -> Object:
+        kubelet = self._kubelet
+        config = kubelet.config
+        return {
+            "capacity": config.capacity,
+            "allocatable": config.allocatable,
+            "conditions": compute_node_conditions(old, to_time(kubelet.loop.now_ns)),
+            "addresses": [
+                {"type": "InternalIP", "address": config.address},
+                {"type": "Hostname", "address": config.name},
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": {
+                "machineID": config.machine_id,
+                "systemUUID": config.machine_id,
+                "bootID": kubelet.runtime.boot_id,
+                "kernelVersion": "6.1.0-generic",
+                "osImage": "Debian GNU/Linux 12 (bookworm)",
+                "containerRuntimeVersion": kubelet.runtime.version,
+                "kubeletVersion": _KUBELET_VERSION,
+                "kubeProxyVersion": "",
+                "operatingSystem": "linux",
+                "architecture": "amd64",
+            },
+            "images": image_list(kubelet.runtime.images()),
+        }
+
+    def _registered(self, node: Object, *, is_new: bool) -> None:
+        kubelet = self._kubelet
+        self.node = node
+        reference = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": kubelet.config.name}}
+        record = kubelet.recorder.event
+        record(reference, "Normal", "Starting", "Starting kubelet.")
+        name = kubelet.config.name
+        old_boot = ((node.get("status") or {}).get("nodeInfo") or {}).get("bootID")
+        if old_boot not in {None, kubelet.runtime.boot_id}:
+            text = f"Node {name} has been rebooted, boot id: {kubelet.runtime.boot_id}"
+            record(reference, "Warning", "Rebooted", text)
+        for reason in (*_NODE_EVENTS, "NodeReady"):
+            record(reference, "Normal", reason, f"Node {name} status is now: {reason}")
+        if not is_new:
+            self._send(self._run)
+        kubelet.handle_registered(node)
+        # Spread by a random part of the period, as upstream does, so that nodes don't report together.
+        self._schedule(self._run, int(_REPORT_NS * (0.5 + kubelet.stream.fraction())))
+
+    def _schedule(self, run: int, delay_ns: int) -> None:
+        self._kubelet.loop.post(delay_ns, self._report_again, run)
+
+    def _report_again(self, run: int) -> None:
+        if run == self._run:
+            self._send(run)
+            self._schedule(run, _REPORT_NS)
+
+    def _send(self, run: int) -> None:
+        kubelet = self._kubelet
+        old = ((self.node or {}).get("status") or {}).get("conditions") or ()
+        before = (self.node or {}).get("status") or {}
+        status = self._status(old)
+        body = {field: value for field, value in status.items() if field == "conditions" or before.get(field) != value}
+
+        def on_reply(reply: Reply) -> None:
+            if run != self._run:
+                return
+            if not isinstance(reply, ApiError):
+                self.node = reply
+            elif reply.code == 404:
+                self.start()
+            else:
+                kubelet.loop.post(_RETRY_NS, retry, None)
+
+        def retry(_: None) -> None:
+            if run == self._run:
+                self._send(run)
+
+        request = patch(NODE, "", kubelet.config.name, {"status": body}, "strategic", "status")
+        kubelet.client.send(request, on_reply)
