@@ -15,10 +15,15 @@ from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.client.port import OnEvents, OnReply, Reply, WatchHandle
 from kubesim.client.ratelimit import TokenBucket
 from kubesim.errors import ApiError
-from kubesim.sim.loop import MILLISECOND, Loop
+from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 from kubesim.store.watch import Watch, WatchEvent
 
 _READS = ("get", "list")
+# Upstream: KubeletConfiguration and client-go give up a request to a silent API server after 10 s.
+TIMEOUT_NS = 10 * SECOND
+_CONNECTION_LOST = ApiError(
+    504, "Timeout", "Timeout: request did not complete within requested timeout - context deadline exceeded"
+)
 
 
 class Latency(NamedTuple):
@@ -49,6 +54,23 @@ class InProcessClient:
         self._identity = identity
         self._latency = latency
         self._limit = limit
+        self._is_connected = True
+        self._watches: dict[_InProcessWatch, None] = {}
+
+    def disconnect(self) -> None:
+        """The way to the API server is cut: requests fail after `TIMEOUT_NS`, nothing more comes from watches."""
+        self._is_connected = False
+
+    def connect(self) -> None:
+        """The way is there again. Watches that were open are broken and say so, so that their readers list anew."""
+        self._is_connected = True
+        for watch in list(self._watches):
+            watch.fail(_CONNECTION_LOST)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the API server can be reached."""
+        return self._is_connected
 
     def send(self, request: Request, on_reply: OnReply) -> None:
         """Have the request carried out after the latency, and after the wait that the client's own limit asks for."""
@@ -62,6 +84,9 @@ class InProcessClient:
     def _execute(self, call: tuple[Request, OnReply, int]) -> None:
         request, on_reply, attempt = call
         reply: Reply
+        if not self._is_connected:
+            self._loop.post(TIMEOUT_NS, on_reply, _CONNECTION_LOST)
+            return
         try:
             reply = self._server.handle(request, self._identity, attempt)
         except ApiError as error:
@@ -75,42 +100,58 @@ class InProcessClient:
         self, kind: Kind, resource_version: str, on_events: OnEvents, options: Options = NO_OPTIONS
     ) -> WatchHandle:
         """Open a watch; its events arrive in batches, each a watch latency after its first write."""
-        return _InProcessWatch(self._loop, self._server, kind, int(resource_version), on_events, options, self._latency)
+        watch = _InProcessWatch(self, self._loop, self._server, kind, on_events, options, self._latency)
+        self._watches[watch] = None
+        watch.open(int(resource_version))
+        return watch
+
+    def forget(self, watch: _InProcessWatch) -> None:
+        """For a watch that ends."""
+        self._watches.pop(watch, None)
 
 
 @final
 class _InProcessWatch:
+    __slots__ = ("_client", "_delay_ns", "_kind", "_loop", "_on_events", "_options", "_server", "_watch")
+
     def __init__(
         self,
+        client: InProcessClient,
         loop: Loop,
         server: ApiServer,
         kind: Kind,
-        since: int,
         on_events: OnEvents,
         options: Options,
         latency: Latency,
     ) -> None:
+        self._client = client
         self._loop = loop
         self._server = server
         self._kind = kind
         self._on_events = on_events
+        self._options = options
         self._delay_ns = latency.watch_ns
         self._watch: Watch | None = None
+
+    def open(self, since: int) -> None:
         try:
-            self._watch = server.watch(kind, since, options, self._notify)
+            self._watch = self._server.watch(self._kind, since, self._options, self._notify)
         except ApiError as error:
-            loop.post(latency.watch_ns, self._fail, error)
+            self._loop.post(self._delay_ns, self.fail, error)
 
     def _notify(self, watch: Watch) -> None:
         self._loop.post(self._delay_ns, self._deliver, watch)
 
     def _deliver(self, watch: Watch) -> None:
-        if not watch.closed:
+        if not watch.closed and self._client.is_connected:
             self._on_events(watch.drain())
 
-    def _fail(self, error: ApiError) -> None:
+    def fail(self, error: ApiError) -> None:
+        """End the watch with an error for its reader."""
+        self.stop()
         self._on_events([WatchEvent("ERROR", error.status())])
 
     def stop(self) -> None:
+        self._client.forget(self)
         if self._watch is not None:
             self._server.store.unwatch(self._kind.resource, self._watch)

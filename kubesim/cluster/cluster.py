@@ -65,7 +65,7 @@ class Cluster:
             self.plane.server.on_write = self.recording.on_write
         self.controller_manager = ControllerManager(self.plane, self._chooser, options)
         self.scheduler = SchedulerProcess(self.plane, self._chooser, options)
-        self.data_plane = DataPlane(self.plane, self._chooser, options, self.recording)
+        self.data_plane = DataPlane(self.plane, self._chooser, options)
         self._applier = Applier(self.send, self._check, self._stored)
         self._loads: list[Load] = []
 

@@ -5,30 +5,146 @@ from __future__ import annotations
 from typing import final
 
 from kubesim.api.kinds import ENDPOINT_SLICE, SERVICE
+from kubesim.api.objects import Object
 from kubesim.client.informer import InformerFactory
+from kubesim.client.inprocess import InProcessClient
+from kubesim.cluster.bootstrap import node_ip, node_name, pod_cidr
 from kubesim.cluster.control_plane import ControlPlane
 from kubesim.cluster.options import ClusterOptions
-from kubesim.cluster.recording import Recording
+from kubesim.errors import UserError
 from kubesim.network.dns import Names
 from kubesim.network.fabric import Fabric
 from kubesim.network.proxy import ProxyViews
+from kubesim.node.caches import ClusterCaches
+from kubesim.node.kubelet import Kubelet, NodeConfig
+from kubesim.node.simulated import ImageCatalogue, SimRuntime
+from kubesim.programs.catalog import Catalog
+from kubesim.programs.program import Volume
 from kubesim.sim.chooser import Chooser
+
+# Upstream: KubeletConfiguration evictionHard memory.available<100Mi is what allocatable lacks of capacity.
+_EPHEMERAL_STORAGE = "100Gi"
+
+
+@final
+class Node:
+    """One machine: its kubelet, its container runtime, and its connection to the API server."""
+
+    def __init__(self, kubelet: Kubelet, runtime: SimRuntime, client: InProcessClient) -> None:
+        self.kubelet = kubelet
+        self.runtime = runtime
+        self.client = client
+        self.has_power = True
+        self.is_isolated = False
 
 
 @final
 class DataPlane:
     """Everything that runs or connects Pods."""
 
-    def __init__(
-        self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions, recording: Recording | None
-    ) -> None:
+    def __init__(self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions) -> None:
+        self._loop = plane.loop
         self._informers = InformerFactory(plane.loop, plane.client("system:kube-proxy"))
         services, slices = self._informers.informer(SERVICE), self._informers.informer(ENDPOINT_SLICE)
         proxy = ProxyViews(plane.loop, chooser)
         proxy.follow(services, slices)
         names = Names(services.lister, slices.lister, chooser.stream("dns"))
         self.fabric = Fabric(plane.loop, chooser, names, proxy)
+        self.caches = ClusterCaches(self._informers)
+        self.programs = Catalog(options.programs)
         self._informers.start()
+        self._images = ImageCatalogue(missing=options.missing_images)
+        self.nodes = {node_name(index): self._make_node(plane, chooser, options, index) for index in range(options.nodes)}
+        for node in self.nodes.values():
+            node.kubelet.start()
+
+    def _make_node(self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions, index: int) -> Node:
+        name, address = node_name(index), node_ip(index)
+        resources = {
+            "cpu": options.node_cpu,
+            "memory": options.node_memory,
+            "ephemeral-storage": _EPHEMERAL_STORAGE,
+            "pods": str(options.node_pods),
+        }
+        config = NodeConfig(
+            name, address, pod_cidr(index, options.nodes), resources, resources, options.node_labels.get(name, {})
+        )
+        limits = options.limits
+        qps, burst = (limits.kubelet_qps, limits.kubelet_burst) if limits else (0, 0)
+        client = plane.client(f"system:node:{name}", qps, burst)
+        stream = chooser.stream(f"kubelet/{name}")
+        runtime = SimRuntime(plane.loop, stream, self.fabric, name, self._images, self.programs.find_program)
+        network = self.fabric.open(self.fabric.attach(address, name, is_node=True), "")
+        return Node(Kubelet(plane.loop, client, stream, config, runtime, network, self.caches), runtime, client)
+
+    def node(self, name: str) -> Node:
+        """The machine with that name.
+
+        Raises:
+            UserError: there is none.
+        """
+        node = self.nodes.get(name)
+        if node is None:
+            names = ", ".join(list(self.nodes)[:5])
+            raise UserError(f"there is no node {name}; there are {names}{', …' if len(self.nodes) > 5 else ''}")
+        return node
+
+    def disk_of(self, volume_name: str) -> Volume | None:
+        """What the PersistentVolume of that name holds."""
+        return self.caches.disks.get(volume_name)
+
+    def node_of(self, pod: Object) -> Node:
+        """The machine on which a Pod is.
+
+        Raises:
+            UserError: the Pod is on none.
+        """
+        name = pod["spec"].get("nodeName")
+        if not name:
+            raise UserError(f"pod/{pod['metadata']['name']} is on no node yet")
+        return self.node(name)
+
+    # --- faults; each has its healing twin ---
+
+    def lose_power(self, name: str) -> None:
+        """A node is gone from one instant to the next: processes, kubelet and network."""
+        node = self.node(name)
+        if node.has_power:
+            node.has_power = False
+            node.kubelet.stop()
+            node.runtime.crash()
+            self.fabric.lose_node(name)
+            node.client.disconnect()
+
+    def restore_power(self, name: str) -> None:
+        """The node boots: its containers are down, its kubelet starts."""
+        node = self.node(name)
+        if not node.has_power:
+            node.has_power = True
+            self.fabric.restore_node(name)
+            node.client.connect()
+            node.runtime.boot()
+            node.kubelet.start()
+
+    def isolate(self, name: str) -> None:
+        """A node runs on, but reaches neither the API server nor any other node."""
+        node = self.node(name)
+        if not node.is_isolated:
+            node.is_isolated = True
+            self.fabric.isolate_node(name)
+            node.client.disconnect()
+
+    def rejoin(self, name: str) -> None:
+        """The end of `isolate`."""
+        node = self.node(name)
+        if node.is_isolated:
+            node.is_isolated = False
+            self.fabric.rejoin_node(name)
+            if node.has_power:
+                node.client.connect()
 
     def stop(self) -> None:
+        """All nodes stop where they are."""
         self._informers.stop()
+        for node in self.nodes.values():
+            node.kubelet.stop()

@@ -33,6 +33,8 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of a cluster. `limits=None` lifts every client-side limit, as load tests of real clusters do.
 
     `records` keeps a trace of every write and of what happens on nodes; a benchmark does without.
+    `node_labels` are extra labels by node name, `programs` describe images as `kubesim.programs.declared` does,
+    `missing_images` are those that no registry has.
     """
 
     nodes: int = 3
@@ -43,6 +45,9 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     latency: Latency = Latency()
     limits: ControlPlaneLimits | None = ControlPlaneLimits()
     records: bool = True
+    node_labels: dict[str, dict[str, str]] = {}
+    programs: dict[str, dict[str, Any]] = {}
+    missing_images: tuple[str, ...] = ()
 
     def with_changes(self, changes: dict[str, Any]) -> ClusterOptions:
         """These options with some fields changed.

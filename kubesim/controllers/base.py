@@ -188,11 +188,9 @@ class Runner:
         if error is not None:
             if self._on_error is not None:
                 self._on_error(key, error)
-            if isinstance(error, TerminalError):
-                pass
-            elif self._retries and queue.failures(key) >= self._retries:
+            if self._retries and queue.failures(key) >= self._retries:
                 queue.forget(key)
-            else:
+            elif not isinstance(error, TerminalError):
                 queue.add_rate_limited(key)
         elif result is not None and result.after_ns > 0:
             queue.add_after(key, result.after_ns)

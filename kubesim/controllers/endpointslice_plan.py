@@ -9,7 +9,7 @@ Upstream: k8s.io/endpointslice/reconciler.go:reconcileByAddressType, reconcileBy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, final
 
 from kubesim.api.objects import Object, labels_of, owner_reference, with_metadata
@@ -158,7 +158,7 @@ def _endpoint_key(endpoint: Object) -> EndpointKey:
 
 def labels_for(service: Object) -> dict[str, str]:
     """The labels of a Service's slices: the Service's own and the reserved ones."""
-    labels = {name: value for name, value in labels_of(service).items() if name not in _RESERVED}
+    labels = _plain(labels_of(service))
     if is_headless(service):
         labels[HEADLESS] = ""
     labels[SERVICE_NAME] = service["metadata"]["name"]
@@ -166,7 +166,7 @@ def labels_for(service: Object) -> dict[str, str]:
     return labels
 
 
-def _plain(labels: Object) -> Object:
+def _plain(labels: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in labels.items() if name not in _RESERVED}
 
 
@@ -233,10 +233,9 @@ def _wanted_by_ports(
     by_containers: dict[int, dict[EndpointKey, Object]] = {}
     groups: dict[PortKey, tuple[list[Object], dict[EndpointKey, Object]]] = {}
     for pod, endpoint in zip(pods, endpoints, strict=True):
-        if endpoint is None:
-            # Such a Pod counts for the groups that exist, as upstream looks for the node after the ports.
-            if not has_endpoint(pod, include_terminating=True):
-                continue
+        # A Pod whose node is unknown still makes a group, as upstream looks for the node after the ports.
+        if endpoint is None and not has_endpoint(pod, include_terminating=True):
+            continue
         identity = id(pod["spec"]["containers"]) if is_named else 0
         desired = by_containers.get(identity)
         if desired is None:
@@ -263,7 +262,7 @@ def _plan_ports(
         kept, is_changed = _take_kept(piece, desired)
         if is_changed and not kept:
             plan.delete.append(piece)
-        elif is_changed or _plain(labels_of(piece)) != _plain(labels):  # type: ignore[arg-type]
+        elif is_changed or _plain(labels_of(piece)) != _plain(labels):
             changed[name] = {**with_metadata(piece, labels=labels), "endpoints": kept}
         else:
             unchanged[name] = piece
@@ -279,8 +278,6 @@ def _plan_ports(
             name = best["metadata"]["name"]
             del unchanged[name]
             changed[name] = piece = {**best, "endpoints": list(best.get("endpoints") or ())}
-            if labels != best["metadata"].get("labels"):
-                changed[name] = piece = with_metadata(piece, labels=labels)
             _fill(piece, new)
     plan.update.extend(changed.values())
 

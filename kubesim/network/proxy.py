@@ -29,6 +29,9 @@ _TOGETHER_NS = 10 * MILLISECOND
 # How far back a node that is not cut off can still be.
 _HISTORY_NS = 2 * SYNC_INTERVAL_MIN_NS + (_LAG_SPREAD_MS + 20) * MILLISECOND
 
+# The address (empty for a node port) and port that was asked for.
+PortKey = tuple[str, int]
+
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -41,28 +44,32 @@ class _State:
     def __init__(self, service: Object | None, slices: dict[str, Object]) -> None:
         self.service = service
         self.slices = slices
-        self._ports: dict[int, PortView | None] = {}
+        self._ports: dict[PortKey, PortView | None] = {}
 
-    def port(self, number: int) -> PortView | None:
-        """The view of the Service's port `number`; None when it has no such port."""
-        if number not in self._ports:
-            self._ports[number] = self._view("port", number)
-        return self._ports[number]
+    def port(self, ip: str, number: int) -> PortView | None:
+        """The view of the port at one of the Service's addresses, or of a node port; None when there is none."""
+        key = (ip, number)
+        if key not in self._ports:
+            self._ports[key] = self._view(ip, number)
+        return self._ports[key]
 
-    def node_port(self, number: int) -> PortView | None:
-        """The view of the port that is published as node port `number`; None when there is none."""
-        if -number not in self._ports:
-            self._ports[-number] = self._view("nodePort", number)
-        return self._ports[-number]
-
-    def _view(self, field: str, number: int) -> PortView | None:
+    def _view(self, ip: str, number: int) -> PortView | None:
         if self.service is None:
             return None
         spec = self.service["spec"]
+        if ip and ip not in _addresses(spec):
+            return None  # an address that the Service had before it was made anew
+        field = "port" if ip else "nodePort"
         for port in spec.get("ports") or ():
             if port.get(field) == number:
                 return PortView(spec, port, self.slices.values())
         return None
+
+
+def _addresses(spec: Object) -> list[str]:
+    """The addresses that nodes catch for a Service."""
+    cluster_ips = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
+    return [ip for ip in (*cluster_ips, *(spec.get("externalIPs") or ())) if ip and ip != "None"]
 
 
 @final
@@ -120,10 +127,6 @@ class _Node:
         self.affinity: dict[tuple[PortKey, str], tuple[Backend, int]] = {}
 
 
-# The address (empty for a node port) and port that was asked for.
-PortKey = tuple[str, int]
-
-
 @final
 class ProxyViews:
     """The kube-proxies of all nodes."""
@@ -152,9 +155,8 @@ class ProxyViews:
         before = history.latest().service
         if before is not None and before["spec"] is spec:
             return
-        for ip in (*(spec.get("clusterIPs") or (spec.get("clusterIP", ""),)), *(spec.get("externalIPs") or ())):
-            if ip and ip != "None":
-                self._by_ip[ip] = history
+        for ip in _addresses(spec):
+            self._by_ip[ip] = history
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
                 self._by_node_port[port["nodePort"]] = history
@@ -222,7 +224,7 @@ class ProxyViews:
         if not node.is_cut_off:
             self._catch_up(node)
         state = history.at(node.seen_ns)
-        view = state.port(port) if ip else state.node_port(port)
+        view = state.port(ip, port)
         if view is None:
             return None
         if not view.has_any:

@@ -48,6 +48,19 @@ def full_name(image: str) -> str | None:
     return f"{name}:{tag or 'latest'}"
 
 
+def _why_invalid(image: str) -> str:
+    # Upstream: github.com/distribution/reference/normalize.go:ParseNormalizedNamed
+    first, slash, rest = image.partition("/")
+    has_domain = slash and ("." in first or ":" in first or first == "localhost")
+    remote = (rest if has_domain else image).partition("@")[0]
+    path, colon, _ = remote.rpartition(":")
+    remote = path if colon else remote
+    if remote != remote.lower():
+        shown = remote if has_domain or "/" in remote else f"library/{remote}"
+        return f"invalid reference format: repository name ({shown}) must be lowercase"
+    return "invalid reference format"
+
+
 def _duration(ns: int) -> str:
     """Go's text of a duration, cut to milliseconds: `812ms`, `1.5s`, `2m3s`."""
     ns -= ns % MILLISECOND
@@ -79,7 +92,7 @@ def ensure_image(loop: Loop, runtime: Runtime, owner: ImageOwner, facts: Contain
     image = facts.image
     path = facts.field_path
     if full_name(image) is None:
-        message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": invalid reference format'
+        message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {_why_invalid(image)}'
         owner.event("Warning", "InspectFailed", message, path)
         return Reason("InvalidImageName", message)
     policy = pull_policy(facts)

@@ -33,6 +33,8 @@ from kubesim.sim.loop import SECOND, Loop
 
 # Upstream: kubelet.go:genericPlegRelistPeriod @v1.36
 _RELIST_NS: Final = SECOND
+# Upstream: kubelet.go:syncLoop's syncTicker @v1.36
+_SYNC_TICK_NS: Final = SECOND
 
 
 class NodeConfig(NamedTuple):
@@ -88,6 +90,7 @@ class Kubelet:
         self._reporter = NodeReporter(self)
         self._pods: Informer | None = None
         self._relist_phase_ns = 0
+        self._sync_phase_ns = 0
         # Volumes of Pods from before a stop of the kubelet or the node: they lie on the node's disk.
         self._kept_volumes: dict[str, tuple[dict[str, Volume], dict[str, Volume]]] = {}
         self._adopted: dict[str, None] = {}
@@ -106,6 +109,7 @@ class Kubelet:
         loop = self.loop
         self.started_at_ns = loop.now_ns
         self._relist_phase_ns = int(self.stream.fraction() * _RELIST_NS)
+        self._sync_phase_ns = int(self.stream.fraction() * _SYNC_TICK_NS)
         self.runtime.on_exit = self._handle_exit
         self.runtime.on_health_changed = self._handle_health_changed
         self.addresses = PodAddresses(self.config.pod_cidr)
@@ -258,6 +262,11 @@ class Kubelet:
     def until_relist_ns(self) -> int:
         """How long it is until the next listing; never 0."""
         return _RELIST_NS - (self.loop.now_ns - self._relist_phase_ns) % _RELIST_NS
+
+    def until_sync_ns(self, delay_ns: int) -> int:
+        """The delay with the wait for the sync loop's next look at what is due, once a second."""
+        at_ns = self.loop.now_ns + delay_ns - self._sync_phase_ns
+        return delay_ns + -at_ns % _SYNC_TICK_NS
 
     def has_adopted(self, uid: str) -> bool:
         """Whether the runtime had the Pod already when the kubelet started."""

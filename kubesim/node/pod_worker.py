@@ -15,7 +15,7 @@ from kubesim.node.backoff import Backoff
 from kubesim.node.facts import ContainerFacts, PodFacts
 from kubesim.node.plan import Kill, PodActions, compute_pod_actions
 from kubesim.node.probes import ContainerProbes
-from kubesim.node.runtime import PodSandbox
+from kubesim.node.runtime import ContainerRecord, PodSandbox
 from kubesim.node.starting import mount_volumes, start_container, start_sandbox
 from kubesim.node.status import (
     TERMINAL_PHASES,
@@ -303,7 +303,7 @@ class PodWorker:
             self.request_sync(is_fresh=retry_ns == 0)
         elif retry_ns is not None:
             delay_ns = retry_ns + int(retry_ns * _JITTER * self.node.stream.fraction())
-            self.node.loop.post(delay_ns, self._wake, self._wakes)
+            self.node.loop.post(self.node.until_sync_ns(delay_ns), self._wake, self._wakes)
         elif self.stage == "terminating":
             self.sync_at_relist()
         else:
@@ -342,6 +342,8 @@ class PodWorker:
 
     def _act(self, actions: PodActions) -> Sequence:
         """Do what was planned; returns None for success or after how long to try again."""
+        # The back-off looks at the last exited container that this sync has seen: not at one that it kills itself.
+        killed = {kill.facts.name: kill.record.previous for kill in actions.kill}
         if actions.kill_pod:
             yield from self._kill_pod()
             if not actions.create_sandbox:
@@ -357,7 +359,8 @@ class PodWorker:
         waits: list[int] = []
         has_failed = False
         for facts in actions.start:
-            wait_ns = self._backoff_wait_ns(facts)
+            record = self.sandbox.containers.get(facts.name) if self.sandbox is not None else None
+            wait_ns = self._backoff_wait_ns(facts, killed.get(facts.name) if facts.name in killed else record)
             if wait_ns is not None:
                 waits.append(wait_ns)
             else:
@@ -393,12 +396,11 @@ class PodWorker:
         left = {other: reason for other, reason in self.reasons.items() if other != name}
         self.reasons = left or _NO_REASONS
 
-    def _backoff_wait_ns(self, facts: ContainerFacts) -> int | None:
+    def _backoff_wait_ns(self, facts: ContainerFacts, record: ContainerRecord | None) -> int | None:
         """How long the container still has to wait before it is started again; None when it may start now.
 
         Upstream: kuberuntime_manager.go:doBackOff @v1.36
         """
-        record = self.sandbox.containers.get(facts.name) if self.sandbox is not None else None
         if record is None or record.state != "exited":
             return None
         if self.backoff is None:
@@ -467,13 +469,13 @@ class PodWorker:
             probes.stop()
         self.probes = _NO_PROBES
         self.volumes = self.parts = _NO_VOLUMES
-        self._facts = None
         self.backoff = self.image_backoff = self.pull_errors = None
         self.node.forget_resources(self)
         if self.is_gone:
             self.node.handle_finished(self)
             return
-        self.writer.set(compute_end(self.writer.status or self._compute_status(is_terminal=True)))
+        self.writer.set(compute_end(self.writer.status or self._compute_status(is_terminal=True), self.facts))
+        self._facts = None
 
     def wake_probes(self, name: str) -> None:
         """A container's health may have changed."""

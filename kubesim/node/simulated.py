@@ -28,7 +28,7 @@ from kubesim.node.runtime import (
 from kubesim.programs.program import ExecResult, Program
 from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.chooser import Stream
-from kubesim.sim.loop import MILLISECOND, Loop
+from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
 # Measured on the real node (containerd 2.2.9, one Pod at a time): 0.42 s from the binding to the sandbox, 0.3 s of
 # which are the kubelet's wait for volumes; then 12 ms to create a container, 55 ms to start it.
@@ -79,10 +79,9 @@ class ImageCatalogue:
         """What a pull comes to."""
         name = full_name(image) or image
         if name in self.missing:
-            text = (
+            return RuntimeFailure(
                 f'failed to pull and unpack image "{name}": failed to resolve image: {name}: not found'
             )
-            return RuntimeFailure(f"rpc error: code = NotFound desc = {text}")
         return self._image(name)
 
 
@@ -352,14 +351,17 @@ class SimRuntime:
         container = self._of(record)
         if container is not None and container.hang is not None:
             if timeout_ns:
-                text = f'command "{" ".join(command)}" timed out'
+                seconds = timeout_ns // SECOND
+                text = f'command timed out: "{" ".join(command)}" timed out after {seconds}s'
                 self.loop.post(timeout_ns, on_done, RuntimeFailure(text, is_timeout=True))
             return
 
         def finish(_: None) -> None:
             process = container.process if container is not None else None
             if process is None:
-                on_done(RuntimeFailure(f'failed to exec in container: container is in "{record.state}" state'))
+                state = f"CONTAINER_{record.state.upper()}"
+                text = f"rpc error: code = Unknown desc = failed to exec in container: container is in {state} state"
+                on_done(RuntimeFailure(text))
                 return
             result: ExecResult = process.execute(command)
             on_done(result)

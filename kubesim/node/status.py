@@ -88,9 +88,9 @@ def _lost_status(facts: ContainerFacts, old: Object, is_deleting: bool) -> tuple
 
 
 def compute_container_status(
-    facts: ContainerFacts, old: Object | None, seen: Observation, pod_policy: str, messages_max: int = _MESSAGES_MAX
+    facts: ContainerFacts, old: Sequence[Object], seen: Observation, pod_policy: str, messages_max: int = _MESSAGES_MAX
 ) -> Object:
-    """The status of one container.
+    """The status of one container; `old` are the statuses of the Pod's containers before.
 
     Upstream: pkg/kubelet/kubelet_pods.go:convertToAPIContainerStatuses, prober_manager.go:UpdatePodStatus @v1.36
     """
@@ -101,8 +101,9 @@ def compute_container_status(
     started = ready = False
     if record is None:
         state = facts.waiting_state
-        if old is not None:
-            state, last, restarts = _lost_status(facts, old, seen.is_deleting)
+        for before in old:
+            if before["name"] == facts.name:
+                state, last, restarts = _lost_status(facts, before, seen.is_deleting)
     else:
         restarts = record.attempt
         if record.previous is not None:
@@ -346,17 +347,17 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
     now = to_time(seen.now_ns)
     count = len(facts.by_name)
     messages_max = _MESSAGES_MAX // count
-    before = {status["name"]: status for status in old.get("containerStatuses") or ()}
+    before = old.get("containerStatuses") or ()
     mains = [
-        compute_container_status(item, before.get(item.name), seen, facts.restart_policy, messages_max)
+        compute_container_status(item, before, seen, facts.restart_policy, messages_max)
         for item in facts.main_by_name
     ]
     statuses = {status["name"]: status for status in mains}
     inits: list[Object] = []
     if facts.init:
-        before = {status["name"]: status for status in old.get("initContainerStatuses") or ()}
+        before = old.get("initContainerStatuses") or ()
         inits = [
-            compute_container_status(item, before.get(item.name), seen, facts.restart_policy, messages_max)
+            compute_container_status(item, before, seen, facts.restart_policy, messages_max)
             for item in facts.init
         ]
         statuses.update((status["name"], status) for status in inits)
@@ -440,26 +441,47 @@ def compute_rejection(pod: Object, old: Object, reason: str, message: str, now_n
     return status
 
 
-def _with_ends(statuses: Sequence[Object]) -> list[Object]:
-    end: Object = {
-        "terminated": {
-            "exitCode": 137,
-            "reason": "ContainerStatusUnknown",
-            "message": "The container could not be located when the pod was terminated",
-            "startedAt": None,
-            "finishedAt": None,
-        }
+_NO_TRACE: Final[Object] = {
+    "terminated": {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+        "startedAt": None,
+        "finishedAt": None,
     }
-    return [status if "terminated" in status["state"] else {**status, "state": end} for status in statuses]
+}
 
 
-def compute_end(status: Object) -> Object:
-    """The last status of a Pod whose containers have all ended, or never ran.
+def _with_ends(statuses: Sequence[Object]) -> list[Object]:
+    return [status if "terminated" in status["state"] else {**status, "state": _NO_TRACE} for status in statuses]
+
+
+def _has_moved(status: Object) -> bool:
+    return "waiting" not in status["state"] or bool(status.get("lastState"))
+
+
+def compute_end(status: Object, facts: PodFacts) -> Object:
+    """The last status of a Pod whose containers have all ended: those that it should have run, too.
 
     Upstream: pkg/kubelet/status/status_manager.go:TerminatePod @v1.36
     """
+    changes: Object = {}
+    if status["phase"] not in TERMINAL_PHASES:
+        changes["phase"] = "Failed"
     mains = status.get("containerStatuses") or ()
-    if status["phase"] in TERMINAL_PHASES and all("terminated" in item["state"] for item in mains):
-        return status
-    phase = status["phase"] if status["phase"] in TERMINAL_PHASES else "Failed"
-    return {**status, "phase": phase, "containerStatuses": _with_ends(mains)}
+    inits = status.get("initContainerStatuses") or ()
+    has_initialized = not inits or any(_has_moved(item) for item in mains)
+    if not has_initialized:
+        last = inits[-1]
+        state = last["state"]
+        if facts.init[-1].role == "sidecar":
+            has_initialized = "running" in state and last["started"]
+        else:
+            ended = state.get("terminated") or (last.get("lastState") or {}).get("terminated")
+            has_initialized = ended is not None and ended["exitCode"] == 0
+    if has_initialized and not all("terminated" in item["state"] for item in mains):
+        changes["containerStatuses"] = _with_ends(mains)
+    seen = max((index + 1 for index, item in enumerate(inits) if _has_moved(item)), default=1)
+    if not all("terminated" in item["state"] for item in inits[:seen]):
+        changes["initContainerStatuses"] = [*_with_ends(inits[:seen]), *inits[seen:]]
+    return {**status, **changes} if changes else status

@@ -13,21 +13,12 @@ from typing import Any
 from kubesim.api.objects import Object
 from kubesim.node.status import KUBELET_CONDITIONS, TERMINAL_PHASES
 
-# Plain fields and lists that are replaced as a whole.
-_REPLACED = (
-    "observedGeneration",
-    "phase",
-    "reason",
-    "message",
-    "hostIP",
-    "podIP",
-    "startTime",
-    "initContainerStatuses",
-    "containerStatuses",
-    "qosClass",
-)
-_MAPS = ("allocatedResources", "resources")
-_ADDRESSES = ("hostIPs", "podIPs")
+# Fields that are merged; all others, lists of container statuses among them, are replaced as a whole.
+_MAPS = frozenset({"allocatedResources", "resources"})
+_ADDRESSES = frozenset({"hostIPs", "podIPs"})
+_OF_PHASE = frozenset({"phase", "reason", "message"})
+# Fields that a later status may lack.
+_REMOVABLE = ("reason", "message", "allocatedResources")
 
 
 def _changed_members(old: Object, new: Object) -> Object:
@@ -73,25 +64,22 @@ def compute_status_patch(api: Object, status: Object, *, may_run: bool) -> Objec
     """
     patch: Object = {}
     holds_phase = may_run and status["phase"] in TERMINAL_PHASES and api.get("phase") not in TERMINAL_PHASES
-    for field in _REPLACED:
-        new: Any = status.get(field)
+    for field, new in status.items():
         old: Any = api.get(field)
-        if new is not old and new != old:
-            if holds_phase and field in {"phase", "reason", "message"}:
-                continue
+        if new is old or new == old:
+            continue
+        if field == "conditions":
+            conditions = _changed_conditions(old or (), new)
+            if conditions:
+                patch["$setElementOrder/conditions"] = _order(old or (), new)
+                patch["conditions"] = conditions
+        elif field in _ADDRESSES:
+            patch[field] = _changed_addresses(old or (), new)
+        elif field in _MAPS and old is not None:
+            patch[field] = _changed_members(old, new)
+        elif not (holds_phase and field in _OF_PHASE):
             patch[field] = new
-    for field in _MAPS:
-        new, old = status.get(field), api.get(field)
-        if new is not old and new != old:
-            patch[field] = new if new is None or old is None else _changed_members(old, new)
-    for field in _ADDRESSES:
-        new, old = status.get(field) or (), api.get(field) or ()
-        if new is not old and new != old:
-            patch[field] = _changed_addresses(old, new)
-    before, after = api.get("conditions") or (), status["conditions"]
-    if before is not after:
-        conditions = _changed_conditions(before, after)
-        if conditions:
-            patch["$setElementOrder/conditions"] = _order(before, after)
-            patch["conditions"] = conditions
+    for field in _REMOVABLE:
+        if field in api and field not in status and not (holds_phase and field in _OF_PHASE):
+            patch[field] = None
     return patch or None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubesim.node.hooks import run_hook
 from kubesim.node.plan import Kill
-from kubesim.node.steps import TIMEOUT, Call, Latch, Sequence, Steps, together, within
+from kubesim.node.steps import Call, Latch, Sequence, Steps, together, within
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def kill_container(worker: PodWorker, kill: Kill, grace_s: int, turn: Call | Non
         started_ns = loop.now_ns
         steps = run_hook(worker, facts, record, hook)
         problem: Any = yield within(loop, grace_s * SECOND, lambda on_done: Steps(loop, steps, on_done).resume())
-        if problem is not None and problem is not TIMEOUT:
+        if problem is not None:
             worker.event("Warning", "FailedPreStopHook", "PreStopHook failed", facts.field_path)
         grace_s -= (loop.now_ns - started_ns) // SECOND
     if turn is not None and grace_s > 0:

@@ -1,1 +1,1 @@
-"""The default kube-scheduler profile: decides the node of each Pod and binds it. Sees the cluster through informers only."""
+"""The default kube-scheduler profile: decides each Pod's node and binds it. Sees the cluster through informers only."""

@@ -13,11 +13,22 @@ two draw the same numbers from the same stream.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, final
 
 from kubesim.scheduler.evaluation import node_count_to_find
 from kubesim.scheduler.framework import SKIP, FilterPlugin, default_normalize
+from kubesim.scheduler.groups import (
+    INFEASIBLE,
+    Column,
+    Dimension,
+    Group,
+    Range,
+    Standings,
+    count_within,
+    is_unique,
+    nth_within,
+)
 from kubesim.scheduler.plugins import inter_pod_affinity as affinity
 from kubesim.scheduler.plugins import pod_topology_spread as spread
 from kubesim.scheduler.plugins.image_locality import ImageLocality
@@ -32,7 +43,6 @@ from kubesim.sim.chooser import Stream
 
 _CLASSES_MAX: Final = 128
 _LOADS_MAX: Final = 65536
-_INFEASIBLE: Final = -1
 
 _TAINTS: Final = TaintToleration()
 _AFFINITY: Final = NodeAffinity()
@@ -44,105 +54,6 @@ _SPREAD: Final = spread.PodTopologySpread()
 _NEIGHBOURS: Final = affinity.InterPodAffinity()
 # Depend on the node object alone.
 _STATIC_FILTERS: Final[tuple[FilterPlugin, ...]] = (NodeUnschedulable(), _TAINTS, _AFFINITY)
-
-Range = tuple[int, int]
-# A node's standing in one topology: its own count where the domain is the node itself, else the domain's name; None
-# where the node lacks the label.
-Standing = int | str | None
-Standings = tuple[Standing, ...]
-
-
-@final
-class Group:
-    """Nodes alike in everything but their fixed score; positions by fixed score, best first."""
-
-    __slots__ = ("levels", "negated", "standings")
-
-    def __init__(self, standings: Standings) -> None:
-        self.standings = standings
-        self.levels: dict[int, list[int]] = {}
-        # The fixed scores with their signs changed, ascending.
-        self.negated: list[int] = []
-
-    def add(self, fixed: int, position: int) -> None:
-        positions = self.levels.get(fixed)
-        if positions is None:
-            self.levels[fixed] = [position]
-            insort(self.negated, -fixed)
-        else:
-            insort(positions, position)
-
-    def remove(self, fixed: int, position: int) -> None:
-        positions = self.levels[fixed]
-        if len(positions) == 1:
-            del self.levels[fixed]
-            del self.negated[bisect_left(self.negated, -fixed)]
-        else:
-            del positions[bisect_left(positions, position)]
-
-    def best_within(self, ranges: Sequence[Range]) -> int:
-        """The highest fixed score of a member in the window, or `_INFEASIBLE` where none is in it."""
-        for negated in self.negated:
-            positions = self.levels[-negated]
-            for low, high in ranges:
-                at = bisect_left(positions, low)
-                if at < len(positions) and positions[at] < high:
-                    return -negated
-        return _INFEASIBLE
-
-    def positions(self) -> Iterator[int]:
-        for positions in self.levels.values():
-            yield from positions
-
-
-def _count_within(positions: Sequence[int], ranges: Sequence[Range]) -> int:
-    return sum(bisect_left(positions, high) - bisect_left(positions, low) for low, high in ranges)
-
-
-def _nth_within(lists: Sequence[Sequence[int]], ranges: Sequence[Range], index: int) -> int:
-    """The position of that index among the members of all lists, in window order."""
-    for low, high in ranges:
-        slices = [positions[bisect_left(positions, low) : bisect_left(positions, high)] for positions in lists]
-        members = slices[0] if len(slices) == 1 else sorted([p for part in slices for p in part])
-        if index < len(members):
-            return members[index]
-        index -= len(members)
-    raise IndexError(index)
-
-
-@final
-class Dimension:
-    """One topology that matters to the class: how many (of `column`) are in each of its domains."""
-
-    __slots__ = ("by_name", "column", "counted", "counts", "only_here", "topology_key")
-
-    def __init__(self, topology_key: str, column: int, *, only_here: bool, by_name: bool) -> None:
-        self.topology_key = topology_key
-        self.column = column
-        # A node's count is its own even if other nodes carry the same host name.
-        self.only_here = only_here
-        # Groups are told apart by the domain's name, not by its count.
-        self.by_name = by_name
-        # By position: whether the Pods of the node are counted.
-        self.counted: list[bool] = []
-        self.counts: dict[str, int] = {}
-
-    def standing(self, node: NodeInfo, here: Sequence[int]) -> Standing:
-        domain = node.labels.get(self.topology_key)
-        if domain is None or self.by_name:
-            return domain
-        return here[self.column] if self.only_here or self.counted[node.position] else 0
-
-    def count(self, standing: Standing) -> int:
-        return standing if standing.__class__ is int else self.counts.get(standing, 0)  # type: ignore[arg-type]
-
-
-class Column(NamedTuple):
-    """Something that is counted on each node: what one Pod of a profile adds, and whether leaving Pods add it too."""
-
-    amount: Callable[[PodProfile], int]
-    live_only: bool
-
 
 class Chosen(NamedTuple):
     node: NodeInfo
@@ -188,14 +99,22 @@ class EquivalenceClass:
         """Take note of what has changed, first the counts, then the verdict on each node concerned."""
         known = self._amounts
         nodes: dict[NodeInfo, bool] = {}
-        for node, pod, number, leaving in pending:
+        for node, pod, number, leaving, before in pending:
             if pod is None:
                 nodes[node] = True
                 continue
             amounts = known.get(pod)
             if amounts is None:
                 amounts = self._amounts_of(pod)
-            if amounts:
+            if before is not None:
+                left = known.get(before)
+                if left is None:
+                    left = self._amounts_of(before)
+                if left != amounts:
+                    self._shift(node, left, -1, 0)
+                    self._shift(node, amounts, 1, 0)
+                    nodes[node] = True
+            elif amounts:
                 self._shift(node, amounts, number, leaving)
                 nodes[node] = True
             elif node not in nodes:
@@ -209,7 +128,7 @@ class EquivalenceClass:
             # The common change: a Pod that does not count here came or went, so only fullness differs.
             group = group_at[position]
             fixed = self._fixed_of_load.get(node.load or self._snapshot.load_of(node))
-            if fixed is None or group is None or fixed == _INFEASIBLE:
+            if fixed is None or group is None or fixed == INFEASIBLE:
                 self._judge(node)
             elif fixed != fixed_at[position]:
                 group.remove(fixed_at[position], position)
@@ -218,6 +137,8 @@ class EquivalenceClass:
 
     def _shift(self, node: NodeInfo, amounts: Sequence[int], number: int, leaving: int) -> None:
         """Add to the counts of the node and of its domains."""
+        if not amounts:
+            return
         position = node.position
         deltas = [
             amount * (number - leaving if column.live_only else number)
@@ -253,7 +174,7 @@ class EquivalenceClass:
         self._labels = [node.labels for node in order]
         self._raw: list[tuple[int, int] | None] = [None] * count
         self._group_at: list[Group | None] = [None] * count
-        self._fixed_at = [_INFEASIBLE] * count
+        self._fixed_at = [INFEASIBLE] * count
         self._groups: dict[Standings, Group] = {}
         self._feasible: list[int] = []
         for node in order:
@@ -296,7 +217,7 @@ class EquivalenceClass:
                 key,
                 self._spread_column(constraint),
                 only_here=only_here,
-                by_name=not only_here and not (is_hard and _is_unique(key, order)),
+                by_name=not only_here and not (is_hard and is_unique(key, order)),
             )
             if not only_here:
                 dimension.counted = [
@@ -338,7 +259,7 @@ class EquivalenceClass:
         for tally in tallies:
             key = tally.topology_key
             column = Column(lambda pod, tally=tally: self._contributions(pod).get(tally, 0), live_only=False)  # type: ignore[misc]
-            dimension = Dimension(key, len(self._columns), only_here=False, by_name=not _is_unique(key, order))
+            dimension = Dimension(key, len(self._columns), only_here=False, by_name=not is_unique(key, order))
             dimension.counted = [key in node.labels for node in order]
             self._columns.append(column)
             indices[tally] = len(self._dimensions)
@@ -383,9 +304,9 @@ class EquivalenceClass:
             self._revisions[position] = node.revision
             self._raw[position] = self._raw_scores(node)
         raw = self._raw[position]
-        fixed = _INFEASIBLE if raw is None else self._fixed_score(node)
+        fixed = INFEASIBLE if raw is None else self._fixed_score(node)
         group: Group | None = None
-        if raw is not None and fixed != _INFEASIBLE:
+        if raw is not None and fixed != INFEASIBLE:
             here = self._here[position]
             standings = (*raw, *[dimension.standing(node, here) for dimension in self._dimensions])
             group = self._groups.get(standings)
@@ -415,10 +336,10 @@ class EquivalenceClass:
         return _TAINTS.score(self._soft_taints, node), preference
 
     def _fixed_score(self, node: NodeInfo) -> int:
-        """The sum of the scores that need no normalization, or `_INFEASIBLE`."""
+        """The sum of the scores that need no normalization, or `INFEASIBLE`."""
         profile = self._profile
         if profile.host_ports and _PORTS.filter(profile.host_ports, node) is not None:
-            return _INFEASIBLE
+            return INFEASIBLE
         if profile.requests.scalars:
             fixed = self._resource_score(node)
         else:
@@ -429,14 +350,14 @@ class EquivalenceClass:
                     self._fixed_of_load.clear()
                 known = self._fixed_of_load[load] = self._resource_score(node)
             fixed = known
-        if fixed == _INFEASIBLE or not self._images.worth:
+        if fixed == INFEASIBLE or not self._images.worth:
             return fixed
         return fixed + _IMAGES.weight * _IMAGES.score(self._images, node)
 
     def _resource_score(self, node: NodeInfo) -> int:
         requests = self._profile.requests
         if _FIT.filter(requests, node) is not None:
-            return _INFEASIBLE
+            return INFEASIBLE
         score = _FIT.weight * _FIT.score(requests, node)
         return score + _BALANCED.weight * _BALANCED.score(requests, node) if self._is_balanced else score
 
@@ -465,7 +386,7 @@ class EquivalenceClass:
         scores: list[int] = []
         for group in groups:
             fixed = group.best_within(ranges)
-            if fixed != _INFEASIBLE:
+            if fixed != INFEASIBLE:
                 present.append(group)
                 scores.append(fixed)
         if len(present) == 1:
@@ -479,9 +400,9 @@ class EquivalenceClass:
                 for group, fixed, sum_ in zip(present, scores, totals, strict=True)
                 if sum_ == best
             ]
-        equals = sum([_count_within(positions, ranges) for positions in lists])
+        equals = sum([count_within(positions, ranges) for positions in lists])
         index = stream.below(equals) if equals > 1 else 0
-        return Chosen(self._order[_nth_within(lists, ranges, index)], next_start)
+        return Chosen(self._order[nth_within(lists, ranges, index)], next_start)
 
     def _judged(self) -> tuple[Sequence[Group], list[int]]:
         """The groups whose topology lets the Pod in, and the positions of their nodes."""
@@ -552,7 +473,7 @@ class EquivalenceClass:
             scored = [group for group in groups if all(group.standings[i] is not None for i in indices)]
             for group in groups:
                 if group not in scored:
-                    node_count -= sum(_count_within(positions, ranges) for positions in group.levels.values())
+                    node_count -= sum(count_within(positions, ranges) for positions in group.levels.values())
         terms = []
         for constraint, index in zip(self._soft, self._soft_dimensions, strict=True):
             dimension = self._dimensions[index]
@@ -576,12 +497,6 @@ class EquivalenceClass:
             for index in self._score_dimensions
             if standings[index + 2] is not None
         )
-
-
-def _is_unique(key: str, order: Sequence[NodeInfo]) -> bool:
-    """Whether no two nodes share a value of the label, so that each node is a domain of its own."""
-    values = [node.labels[key] for node in order if key in node.labels]
-    return len(set(values)) == len(values)
 
 
 @final

@@ -182,7 +182,7 @@ def score_nodes(
         if state is SKIP:
             continue
         raw = [plugin.score(state, node) for node in nodes]
-        for index, score in enumerate(plugin.normalize(state, nodes, raw)):
+        for index, score in enumerate(plugin.normalize(raw)):
             totals[index] += plugin.weight * score
     return totals
 

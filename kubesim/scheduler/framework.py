@@ -45,11 +45,11 @@ class FilterPlugin(Protocol):
 
     name: str
 
-    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> Any:
+    def pre_filter(self, profile: PodProfile, snapshot: Snapshot, /) -> Any:
         """The state that `filter` needs for this Pod, `SKIP`, or a `Status` that refuses all nodes."""
         ...
 
-    def filter(self, state: Any, node: NodeInfo) -> Status | None:
+    def filter(self, state: Any, node: NodeInfo, /) -> Status | None:
         """None when the Pod can run on the node."""
         ...
 
@@ -57,7 +57,7 @@ class FilterPlugin(Protocol):
 class CountingFilterPlugin(FilterPlugin, Protocol):
     """A filter whose state counts the Pods that are there, so that a dry run must tell it of Pods that come and go."""
 
-    def with_pod(self, state: Any, pod: PodProfile, node: NodeInfo, delta: int) -> Any:
+    def with_pod(self, state: Any, pod: PodProfile, node: NodeInfo, delta: int, /) -> Any:
         """The state after `pod` has come to (1) or left (-1) `node`."""
         ...
 
@@ -68,16 +68,16 @@ class ScorePlugin(Protocol):
     name: str
     weight: int
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Any:
+    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo], /) -> Any:
         """The state that `score` needs, or `SKIP`; `nodes` are the feasible ones that are looked at."""
         ...
 
-    def score(self, state: Any, node: NodeInfo) -> int:
+    def score(self, state: Any, node: NodeInfo, /) -> int:
         """The raw score."""
         ...
 
-    def normalize(self, state: Any, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
-        """The final scores, in the same order."""
+    def normalize(self, scores: Sequence[int], /) -> Sequence[int]:
+        """The final scores of the nodes that were looked at, in the same order."""
         ...
 
 

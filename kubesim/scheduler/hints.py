@@ -82,7 +82,7 @@ def node_events(old: Object, new: Object) -> tuple[Event, ...]:
     return tuple(found)
 
 
-def _now_uncordoned(profile: PodProfile, happening: Happening) -> bool:
+def _now_uncordoned(_profile: PodProfile, happening: Happening) -> bool:
     node, old = happening.node, happening.old_node
     return node is not None and not node.unschedulable and (old is None or old.unschedulable)
 
@@ -121,7 +121,7 @@ def _offers_more(profile: PodProfile, happening: Happening) -> bool:
     )
 
 
-def _frees_port(profile: PodProfile, happening: Happening) -> bool:
+def _frees_port(_profile: PodProfile, happening: Happening) -> bool:
     return happening.pod is not None and bool(happening.pod.host_ports)
 
 
@@ -132,7 +132,7 @@ def _shares_claim(profile: PodProfile, happening: Happening) -> bool:
     return any(claim in profile.claims for claim in pod.claims)
 
 
-def _has_claims(profile: PodProfile, happening: Happening) -> bool:
+def _has_claims(_profile: PodProfile, happening: Happening) -> bool:
     return happening.pod is not None and bool(happening.pod.claims)
 
 

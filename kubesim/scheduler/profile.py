@@ -121,6 +121,18 @@ class PodProfile:
         )
 
 
+    def weighs_like(self, other: PodProfile) -> bool:
+        """Whether a Pod of either profile takes the same of its node; labels may differ."""
+        return (
+            self.requests == other.requests
+            and self.priority == other.priority
+            and self.host_ports == other.host_ports
+            and self.claims == other.claims
+            and not self.has_affinity
+            and not other.has_affinity
+        )
+
+
 def _owner(pod: Object) -> tuple[str, str]:
     """Kind and name of the controller; they decide the default spreading selector."""
     owner = controller_of(pod)
@@ -178,11 +190,12 @@ def _node_names(terms: Sequence[Object]) -> frozenset[str] | None:
 class PodProfiles:
     """The profiles of all Pods seen, each distinct one once."""
 
-    __slots__ = ("_by_content", "_by_identity")
+    __slots__ = ("_by_content", "_by_identity", "_relabelled")
 
     def __init__(self) -> None:
         self._by_identity: dict[tuple[Any, ...], tuple[PodProfile, tuple[Any, ...]]] = {}
         self._by_content: dict[bytes, PodProfile] = {}
+        self._relabelled: dict[tuple[PodProfile, tuple[tuple[str, str], ...]], PodProfile] = {}
 
     def of(self, pod: Object) -> PodProfile:
         """The Pod's profile; equal Pods have the same one."""
@@ -202,6 +215,29 @@ class PodProfiles:
         # The parts are kept with the entry: an identity must not be reused by another object while it stands here.
         self._by_identity[identity] = (profile, tuple(parts))
         return profile
+
+
+    def relabelled(self, profile: PodProfile, before: Object, pod: Object) -> PodProfile:
+        """The profile of a newer version of a Pod that had `profile`; binding adds the node's zone to its labels."""
+        if not has_same_template(before["spec"], pod["spec"]):
+            return self.of(pod)
+        key = (profile, tuple((pod["metadata"].get("labels") or {}).items()))
+        known = self._relabelled.get(key)
+        if known is None:
+            if len(self._relabelled) >= _IDENTITIES_MAX:
+                self._relabelled.clear()
+            known = self._relabelled[key] = self.of(pod)
+        return known
+
+
+def has_same_template(before: Object, after: Object) -> bool:
+    """Whether two versions of a spec share everything that can change in it while the Pod is on a node."""
+    return before is after or (
+        before["containers"] is after["containers"]
+        and before.get("initContainers") is after.get("initContainers")
+        and before.get("tolerations") is after.get("tolerations")
+        and before.get("resources") is after.get("resources")
+    )
 
 
 _SPEC_FIELDS: Final = (

@@ -146,6 +146,12 @@ class SchedulingQueue:
         """Whether there is a Pod that an event could bring back."""
         return bool(self._pool)
 
+    @property
+    def waits_for_time(self) -> bool:
+        """Whether `flush` will ever have something to do."""
+        heaps = self._heaps
+        return bool(self._pool or heaps[Place.BACKOFF] or heaps[Place.ERROR_BACKOFF])
+
     def pop(self) -> QueuedPod | None:
         """The next Pod: highest priority, then longest waiting; from back-off only where nothing is active."""
         for place in (Place.ACTIVE, Place.BACKOFF):

@@ -245,6 +245,8 @@ class Scheduler:
         if not self._is_armed and self.queue.has_next:
             self._is_armed = True
             self._loop.post(CYCLE_NS, self._run_next, None)
+        if not self.queue.waits_for_time:
+            return
         at_ns = self.queue.next_flush_ns(self._loop.now_ns)
         timer = self._flush_timer
         if at_ns is None or (timer is not None and timer.pending and self._flush_at_ns <= at_ns):

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, final
 
 from kubesim.api.objects import Object, labels_of
 from kubesim.errors import SimBug
-from kubesim.scheduler.profile import PodProfile, PodProfiles
+from kubesim.scheduler.profile import PodProfile, PodProfiles, has_same_template
 from kubesim.scheduler.resources import Allocatable, compute_allocatable
 
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
@@ -57,13 +57,15 @@ class PodEntry(NamedTuple):
 class Change(NamedTuple):
     """What an event did to a node: `number` Pods of a profile came (or went, negative), `leaving` of them terminating.
 
-    Without a profile the node itself has changed.
+    Without a profile the node itself has changed; with one in `before`, one Pod's profile became another one, and
+    nothing else on the node is different.
     """
 
     node: NodeInfo
     profile: PodProfile | None
     number: int
     leaving: int
+    before: PodProfile | None = None
 
 
 class ImageState(NamedTuple):
@@ -316,16 +318,26 @@ class Snapshot:
         pods = self._homeless[self._node_of[uid]] if info is None else info.pods
         entry = pods[uid]
         terminating = "deletionTimestamp" in metadata
-        if entry.terminating == terminating and _is_read_alike(entry.pod, pod):
+        if (
+            entry.terminating == terminating
+            and entry.pod["metadata"].get("labels") is metadata.get("labels")
+            and has_same_template(entry.pod["spec"], pod["spec"])
+        ):
             pods[uid] = PodEntry(pod, entry.profile, terminating)
             return
-        profile = self.profiles.of(pod)
+        old = entry.profile
+        profile = self.profiles.relabelled(old, entry.pod, pod)
         new = PodEntry(pod, profile, terminating)
-        if info is None or (profile is entry.profile and entry.terminating == terminating):
+        if info is None or (profile is old and entry.terminating == terminating):
             pods[uid] = new
-            return
-        self._displace(info, uid)
-        self._place(info, uid, new)
+        elif entry.terminating == terminating and not terminating and old.weighs_like(profile):
+            pods[uid] = new
+            _tally(info.profiles, old, -1)
+            _tally(info.profiles, profile, 1)
+            self._changed(Change(info, profile, 0, 0, old))
+        else:
+            self._displace(info, uid)
+            self._place(info, uid, new)
 
     def remove_pod(self, uid: str) -> None:
         """A Pod has left its node: deleted, finished, or not bound after all."""
@@ -408,19 +420,6 @@ def _round_robin(zones: list[list[NodeInfo]]) -> Iterable[NodeInfo]:
         for zone in zones:
             if index < len(zone):
                 yield zone[index]
-
-
-def _is_read_alike(old: Object, new: Object) -> bool:
-    """Whether two versions of a Pod share everything about it that can change while it is on a node."""
-    if old["metadata"].get("labels") is not new["metadata"].get("labels"):
-        return False
-    before, after = old["spec"], new["spec"]
-    return before is after or (
-        before["containers"] is after["containers"]
-        and before.get("initContainers") is after.get("initContainers")
-        and before.get("tolerations") is after.get("tolerations")
-        and before.get("resources") is after.get("resources")
-    )
 
 
 def has_scheduling_change(old: Object, new: Object) -> bool:

@@ -49,7 +49,11 @@ def _go_character(character: str) -> str:
 
 def go_json(value: Any) -> str:
     """The value as Go's `json.Marshal` prints it: no spaces, `<`, `>` and `&` escaped."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return escape_html(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+def escape_html(text: str) -> str:
+    """JSON text with the characters escaped that Go's encoder escapes for the sake of HTML."""
     for character, escape in _HTML_ESCAPES.items():
         if character in text:
             text = text.replace(character, escape)

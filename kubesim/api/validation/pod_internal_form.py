@@ -11,6 +11,7 @@ from typing import Any
 
 from kubesim.api import quantity
 from kubesim.api.objects import Object
+from kubesim.api.validation.field import escape_html
 from kubesim.api.validation.internal_form import difference
 
 # One struct a line: its fields in upstream's order, each followed by what it holds: nothing for a string, # number,
@@ -153,7 +154,7 @@ def _structs() -> dict[str, list[tuple[str, str, str]]]:
 
 def spec_diff(old: Object, new: Object) -> str:
     """The unified difference of two Pod specs as upstream prints it."""
-    return difference(_spec(old), _spec(new))
+    return escape_html(difference(_spec(old), _spec(new)))
 
 
 def _spec(spec: Object) -> Object:

@@ -6,11 +6,10 @@ Upstream: pkg/apis/core/validation/validation.go:ValidatePodStatusUpdate @v1.36
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from kubesim.api.objects import Object, annotations_of
 from kubesim.api.validation.container_restart import could_restart_all, should_restart
-from kubesim.api.validation.field import forbidden, invalid
+from kubesim.api.validation.field import forbidden, internal, invalid
 from kubesim.api.validation.formats import dns_subdomain, ip_address, qualified_name
 from kubesim.api.validation.pod_update import validate_annotation_changes
 from kubesim.errors import Cause
@@ -110,7 +109,17 @@ def _changed_addresses(
     tolerated = {entry.get("ip", "") for entry in known}
     for index, address in enumerate(addresses):
         yield from ip_address(f"{path}[{index}]", address, tolerated)
-    families: list[Any] = [":" in address for address in addresses]
-    if len(addresses) > 2 or len(set(families)) != len(families):
+    if len(addresses) > 1:
+        yield from _families(addresses, path)
+
+
+def _families(addresses: Sequence[str], path: str) -> Iterator[Cause]:
+    from kubesim.api.validation.addresses import parse
+
+    families = [parse(address).family for address in addresses]
+    if "" in families:
+        index = families.index("")
+        yield internal(path, f"failed to check for dual stack with error:invalid IP[{index}]: {addresses[index]}")
+    if len(addresses) > 2 or set(families) != {"IPv4", "IPv6"}:
         printed = [{"IP": address} for address in addresses]
         yield invalid(path, printed, "may specify no more than one IP for each IP family")

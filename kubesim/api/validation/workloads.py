@@ -182,8 +182,9 @@ def at_most(status: Object, names_of_counts: tuple[str, ...], limit: str, said: 
     """Counters that are parts of the counter `limit`."""
     most = status.get(limit, 0)
     for name in names_of_counts:
-        if status.get(name, 0) > most:
-            yield invalid(f"status.{name}", status[name], f"cannot be greater than {said}")
+        count = status.get(name, 0)
+        if count > most:
+            yield invalid(f"status.{name}", count, f"cannot be greater than {said}")
 
 
 def collision_count(status: Object, old_status: Object) -> Iterator[Cause]:

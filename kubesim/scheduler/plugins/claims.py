@@ -1,6 +1,7 @@
 """The claims of a Pod as the volume plugins see them.
 
-Upstream: pkg/scheduler/framework/plugins/volumebinding/{volume_binding,binder}.go, component-helpers/storage/volume @v1.36
+Upstream: pkg/scheduler/framework/plugins/volumebinding/{volume_binding,binder}.go,
+component-helpers/storage/volume/helpers.go @v1.36
 """
 
 from __future__ import annotations

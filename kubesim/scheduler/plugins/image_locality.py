@@ -31,7 +31,7 @@ class ImageLocality:
     name = NAME
     weight = 1
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Wanted:
+    def pre_score(self, profile: PodProfile, snapshot: Snapshot, _nodes: Sequence[NodeInfo]) -> Wanted:
         known, total = snapshot.images, len(snapshot.nodes)
         worth = []
         for name in profile.images:
@@ -46,5 +46,5 @@ class ImageLocality:
         total = max(_MIN_BYTES, min(total, greatest))
         return MAX_NODE_SCORE * (total - _MIN_BYTES) // (greatest - _MIN_BYTES)
 
-    def normalize(self, state: Wanted, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return scores

@@ -111,7 +111,7 @@ def refusal(
 
 
 def normalize_affinity(scores: Sequence[int]) -> list[int]:
-    """Scale the range of raw scores, which may be negative, to 0–100."""
+    """Scale the range of raw scores, which may be negative, to 0 to 100."""
     least, greatest = min(scores, default=0), max(scores, default=0)
     if greatest == least:
         return [0] * len(scores)
@@ -164,7 +164,7 @@ class InterPodAffinity:
                 _tally(counts, tally, node.labels, delta * amount)
         return state._replace(counts=counts)
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Any:
+    def pre_score(self, profile: PodProfile, snapshot: Snapshot, _nodes: Sequence[NodeInfo]) -> Any:
         preferring = bool(profile.preferred_affinity_terms or profile.preferred_anti_affinity_terms)
         return _count(profile, snapshot, {"score"}, everyone=preferring) or SKIP
 
@@ -172,7 +172,7 @@ class InterPodAffinity:
         labels = node.labels
         return sum(amount for (tally, domain), amount in state.items() if labels.get(tally.topology_key) == domain)
 
-    def normalize(self, state: Counts, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return normalize_affinity(scores)
 
 

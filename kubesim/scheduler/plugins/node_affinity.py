@@ -34,7 +34,7 @@ class NodeAffinity:
     name = NAME
     weight = 2
 
-    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> Any:
+    def pre_filter(self, profile: PodProfile, _snapshot: Snapshot) -> Any:
         if profile.node_selector is None and profile.node_terms is None:
             return SKIP
         if profile.node_names is not None and not profile.node_names:
@@ -44,12 +44,12 @@ class NodeAffinity:
     def filter(self, state: PodProfile, node: NodeInfo) -> Status | None:
         return None if matches_required(state, node) else _REFUSED
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Any:
+    def pre_score(self, profile: PodProfile, _snapshot: Snapshot, _nodes: Sequence[NodeInfo]) -> Any:
         return profile if profile.preferred_node_terms else SKIP
 
     def score(self, state: PodProfile, node: NodeInfo) -> int:
         terms = state.preferred_node_terms
         return sum(weight for term, weight in terms if term(node.labels, node.name))
 
-    def normalize(self, state: PodProfile, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return default_normalize(scores, reverse=False)

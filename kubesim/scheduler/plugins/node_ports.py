@@ -21,7 +21,7 @@ class NodePorts:
 
     name = NAME
 
-    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> Any:
+    def pre_filter(self, profile: PodProfile, _snapshot: Snapshot) -> Any:
         return profile.host_ports or SKIP
 
     def filter(self, state: tuple[HostPort, ...], node: NodeInfo) -> Status | None:

@@ -34,7 +34,7 @@ class NodeResourcesFit:
     name = FIT
     weight = 1
 
-    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> Requests:
+    def pre_filter(self, profile: PodProfile, _snapshot: Snapshot) -> Requests:
         return profile.requests
 
     def filter(self, state: Requests, node: NodeInfo) -> Status | None:
@@ -61,7 +61,7 @@ class NodeResourcesFit:
                     unresolvable |= request > capacity
         return _refused(reasons, unresolvable=unresolvable) if reasons else None
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Requests:
+    def pre_score(self, profile: PodProfile, _snapshot: Snapshot, _nodes: Sequence[NodeInfo]) -> Requests:
         return profile.requests
 
     def score(self, state: Requests, node: NodeInfo) -> int:
@@ -76,7 +76,7 @@ class NodeResourcesFit:
                     total += (capacity - requested) * MAX_NODE_SCORE // capacity
         return total // count if count else 0
 
-    def normalize(self, state: Requests, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return scores
 
 
@@ -86,7 +86,7 @@ class NodeResourcesBalancedAllocation:
     name = BALANCED
     weight = 1
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Any:
+    def pre_score(self, profile: PodProfile, _snapshot: Snapshot, _nodes: Sequence[NodeInfo]) -> Any:
         requests = profile.requests
         return requests if requests.milli_cpu or requests.memory else SKIP
 
@@ -100,7 +100,7 @@ class NodeResourcesBalancedAllocation:
         # Go divides towards zero; half + after - before is never negative, so // is the same.
         return half + (half + after - before) // 2
 
-    def normalize(self, state: Requests, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return scores
 
 

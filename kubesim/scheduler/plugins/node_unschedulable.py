@@ -22,7 +22,7 @@ class NodeUnschedulable:
 
     name = NAME
 
-    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> bool:
+    def pre_filter(self, profile: PodProfile, _snapshot: Snapshot) -> bool:
         return tolerates(profile.tolerations, _TAINT)
 
     def filter(self, state: bool, node: NodeInfo) -> Status | None:

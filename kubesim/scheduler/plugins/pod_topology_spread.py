@@ -262,5 +262,5 @@ class PodTopologySpread:
                 terms.append((count, constraint, weight))
         return raw_score(terms)
 
-    def normalize(self, state: SoftState, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return normalize_spread([None if score < 0 else score for score in scores])

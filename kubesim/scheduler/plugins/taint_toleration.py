@@ -27,17 +27,17 @@ class TaintToleration:
     name = NAME
     weight = 3
 
-    def pre_filter(self, profile: PodProfile, snapshot: Snapshot) -> Tolerations:
+    def pre_filter(self, profile: PodProfile, _snapshot: Snapshot) -> Tolerations:
         return profile.tolerations
 
     def filter(self, state: Tolerations, node: NodeInfo) -> Status | None:
         return _REFUSED if node.taints and has_untolerated_taint(node.taints, state) else None
 
-    def pre_score(self, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> Tolerations:
+    def pre_score(self, profile: PodProfile, _snapshot: Snapshot, _nodes: Sequence[NodeInfo]) -> Tolerations:
         return [t for t in profile.tolerations if t.get("effect", "") in {"", _SOFT}]
 
     def score(self, state: Tolerations, node: NodeInfo) -> int:
         return sum(1 for taint in node.taints if taint["effect"] == _SOFT and not tolerates(state, taint))
 
-    def normalize(self, state: Tolerations, nodes: Sequence[NodeInfo], scores: Sequence[int]) -> Sequence[int]:
+    def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return default_normalize(scores, reverse=True)

@@ -46,10 +46,10 @@ class VolumeRestrictions:
         used = sum(1 for name in exclusive if (profile.namespace, name) in snapshot.claims_in_use)
         return Conflicts(profile.namespace, frozenset(exclusive), used) if used else SKIP
 
-    def filter(self, state: Conflicts, node: NodeInfo) -> Status | None:
+    def filter(self, state: Conflicts, _node: NodeInfo) -> Status | None:
         return _IN_USE if state.users > 0 else None
 
-    def with_pod(self, state: Conflicts, pod: PodProfile, node: NodeInfo, delta: int) -> Conflicts:
+    def with_pod(self, state: Conflicts, pod: PodProfile, _node: NodeInfo, delta: int) -> Conflicts:
         if pod.namespace != state.namespace:
             return state
         shared = sum(1 for claim in pod.claims if claim.name in state.claims)

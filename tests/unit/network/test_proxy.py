@@ -200,6 +200,16 @@ class TestLag:
         assert (before, reached(plane)) == ({A}, {None})
 
 
+    def test_a_service_made_anew_has_its_new_address_only(self, plane):
+        """A Service of the same name with another address does not answer at the old one."""
+        put(plane, {A.ip: "ready"})
+        plane.proxy.on_service_deleted(service("web"))
+        plane.put_service(service("web", "10.96.0.77"))
+        plane.wait(2)
+
+        assert (reached(plane), reached(plane, ip="10.96.0.77")) == ({None}, {A})
+
+
 class TestSessionAffinity:
     """ClientIP affinity. Upstream: pkg/proxy/iptables/proxier.go:writeServiceToEndpointRules @v1.36."""
 

@@ -174,11 +174,21 @@ class Twins:
                 self.snapshot.remove_pod(pod["metadata"]["uid"])
 
 
+    def relabel(self, index: int) -> None:
+        """Give a Pod that is on a node other labels, as binding does with the node's topology."""
+        if self.bound:
+            at = index % len(self.bound)
+            pod = self.bound[at]
+            labels = {**pod["metadata"]["labels"], "app": APPS[index % 3], "zone": str(index % 2)}
+            self.bound[at] = {**pod, "metadata": {**pod["metadata"], "labels": labels}}
+            self.snapshot.update_pod(self.bound[at])
+
+
 @st.composite
 def clusters(draw):
     """Nodes, templates, and what happens."""
     count = draw(st.integers(1, 7))
-    steps = st.tuples(st.sampled_from(["schedule"] * 6 + ["delete", "replace"]), st.integers(0, 30))
+    steps = st.tuples(st.sampled_from(["schedule"] * 6 + ["delete", "relabel", "replace"]), st.integers(0, 30))
     return (
         [draw(nodes(index)) for index in range(count)],
         draw(st.lists(templates(), min_size=1, max_size=3)),
@@ -198,6 +208,8 @@ def test_fast_and_plain_cycles_agree_on_any_small_cluster(cluster) -> None:
             twins.schedule(index)
         elif verb == "delete":
             twins.delete(index)
+        elif verb == "relabel":
+            twins.relabel(index)
         else:
             twins.snapshot.update_node(replacement)
 

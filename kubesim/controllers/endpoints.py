@@ -1,0 +1,266 @@
+"""Endpoints, the older form of EndpointSlices: one object per Service with a selector, of at most 1000 addresses.
+
+Woken by its Services, by Pods that a Service selects (`service_pods`), and by the deletion of an Endpoints object.
+The subsets are computed purely; the object is written when they, its labels or its capacity annotation differ.
+
+Upstream: pkg/controller/endpoint/endpoints_controller.go, pkg/api/v1/endpoints/util.go:RepackSubsets @v1.36
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, final
+
+from kubesim.api.kinds import ENDPOINTS, SERVICE
+from kubesim.api.objects import Key, Object, annotations_of, key_of, labels_of, with_metadata
+from kubesim.api.requests import create, delete, update
+from kubesim.client.recorder import Recorder
+from kubesim.client.workqueue import WorkQueue
+from kubesim.controllers.base import DONE, ControllerContext, Reconcile, RetryLater, Worker
+from kubesim.controllers.pods import is_ready
+from kubesim.controllers.port_order import in_endpoints_order, subsets_in_order
+from kubesim.controllers.service_endpoints import (
+    HEADLESS,
+    TRIGGER_TIME,
+    TriggerTimes,
+    find_port,
+    has_endpoint,
+    ip_of,
+    is_headless,
+    shows_hostname,
+    target_of,
+)
+from kubesim.controllers.service_pods import ServicePods
+from kubesim.errors import ApiError
+
+# Upstream: endpoints_controller.go:maxCapacity, maxRetries, LabelManagedBy, ControllerName
+ADDRESSES_MAX = 1000
+_RETRIES = 15
+MANAGED_BY = "endpoints.kubernetes.io/managed-by"
+MANAGER = "endpoint-controller"
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+_LEADER = "control-plane.alpha.kubernetes.io/leader"
+
+# Name, number, protocol and application protocol; None stands for a headless Service without ports.
+Port = tuple[str, int, str, str] | None
+# The addresses behind one port, by IP and Pod: the address and whether it is ready.
+Addresses = dict[tuple[str, str], tuple[Object, bool]]
+
+
+@final
+class EndpointsController:
+    """The control loop over Services that writes their Endpoints."""
+
+    name = "endpoints-controller"
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._recorder = Recorder(context.loop, context.client, MANAGER)
+        self._queue = WorkQueue(context.loop)
+        self._service_pods = context.informers.view(ServicePods)
+        self._service_pods.subscribe(self._queue.add)
+        self._services = context.informers.lister(SERVICE)
+        self._endpoints = context.informers.lister(ENDPOINTS)
+        self._informer = context.informers.informer(ENDPOINTS)
+        self._trigger_times = TriggerTimes()
+        self._stale: dict[Key, str] = {}
+        context.informers.informer(SERVICE).add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
+        self._informer.add_handler(self._on_endpoints_add, on_delete=self._enqueue)
+        # Upstream: --concurrent-endpoint-syncs=5
+        self.workers = (Worker(self._queue, self.reconcile, 5, _RETRIES),)
+
+    def _enqueue(self, obj: Object) -> None:
+        self._queue.add(key_of(obj))
+
+    def _on_endpoints_add(self, endpoints: Object) -> None:
+        """Those found at the start may be of a Service that went while nobody looked."""
+        if not self._informer.synced and _LEADER not in annotations_of(endpoints):
+            self._enqueue(endpoints)
+
+    def reconcile(self, key: Key) -> Reconcile:
+        """Bring the Endpoints of one Service up to date."""
+        service = self._services.get(*key)
+        if service is None:
+            yield from self._delete(key)
+            return DONE
+        spec = service["spec"]
+        if spec.get("type") == "ExternalName" or not spec.get("selector"):
+            return DONE
+        pods = self._service_pods.pods_of(key)
+        trigger_time = self._trigger_times.compute(key, service, pods)
+        subsets = compute_subsets(service, pods)
+        current = self._endpoints.get(*key)
+        if current is not None:
+            if self._stale.get(key) == current["metadata"]["resourceVersion"]:
+                version = current["metadata"]["resourceVersion"]
+                raise RetryLater(
+                    f"endpoints informer cache is out of date, resource version {version} already processed for endpoints {key}"
+                )
+            if is_current(current, service, subsets):
+                return DONE
+        yield from self._write(key, service, current, build(service, current, subsets, trigger_time))
+        return DONE
+
+    def _delete(self, key: Key) -> Generator[Any, Any, None]:
+        try:
+            yield delete(ENDPOINTS, *key)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+        self._trigger_times.forget(key)
+        self._stale.pop(key, None)
+
+    def _write(self, key: Key, service: Object, current: Object | None, wanted: Object) -> Generator[Any, Any, None]:
+        try:
+            if current is None:
+                yield create(ENDPOINTS, wanted)
+                return
+            written = yield update(ENDPOINTS, wanted)
+        except ApiError as error:
+            if current is None and any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+                return
+            reason, what = ("FailedToUpdateEndpoint", "update endpoint")
+            if current is None:
+                reason, what = ("FailedToCreateEndpoint", "create endpoint for service")
+            self._recorder.event(wanted, "Warning", reason, f"Failed to {what} {key}: {error.message}")
+            raise
+        version = current["metadata"]["resourceVersion"]
+        if written["metadata"]["resourceVersion"] != version:
+            self._stale[key] = version
+
+
+def compute_subsets(service: Object, pods: Sequence[Object]) -> list[Object]:
+    """The subsets that the Pods make: addresses with the same ports together, each list in its canonical order."""
+    spec = service["spec"]
+    includes_unready = bool(spec.get("publishNotReadyAddresses"))
+    service_ports = spec.get("ports") or ()
+    by_port: dict[Port, Addresses] = {}
+    for pod in pods:
+        if not has_endpoint(pod, include_terminating=includes_unready):
+            continue
+        ip = ip_of(pod)
+        if ip is None:
+            continue
+        is_listed_ready = includes_unready or is_ready(pod)
+        address: Object = {"ip": ip, "targetRef": target_of(pod)}
+        if shows_hostname(pod, service):
+            address["hostname"] = pod["spec"]["hostname"]
+        if "nodeName" in pod["spec"]:
+            address["nodeName"] = pod["spec"]["nodeName"]
+        entry = (address, is_listed_ready)
+        who = (ip, pod["metadata"]["uid"])
+        for port in service_ports:
+            number = find_port(pod, port)
+            if number is not None:
+                found = (port.get("name", ""), number, port.get("protocol", "TCP"), port.get("appProtocol", ""))
+                by_port.setdefault(found, {})[who] = entry
+        if not service_ports and is_headless(service):
+            by_port.setdefault(None, {})[who] = entry
+    return _packed(by_port)
+
+
+def _packed(by_port: dict[Port, Addresses]) -> list[Object]:
+    """Ports with the same addresses in one subset. Upstream: util.go:RepackSubsets @v1.36"""
+    groups: dict[tuple[tuple[tuple[str, str], bool], ...], tuple[Addresses, list[Object]]] = {}
+    for port, addresses in by_port.items():
+        # The Pods came in the same order for every port, so equal sets have equal tuples.
+        same = tuple((who, is_listed_ready) for who, (_, is_listed_ready) in addresses.items())
+        ports = groups.setdefault(same, (addresses, []))[1]
+        if port is not None:
+            ports.append(_port_object(port))
+    subsets: list[Object] = []
+    for addresses, ports in groups.values():
+        ordered = [addresses[who] for who in sorted(addresses)]
+        subset: Object = {}
+        ready = [address for address, is_listed_ready in ordered if is_listed_ready]
+        unready = [address for address, is_listed_ready in ordered if not is_listed_ready]
+        if ready:
+            subset["addresses"] = ready
+        if unready:
+            subset["notReadyAddresses"] = unready
+        if ports:
+            subset["ports"] = in_endpoints_order(ports)
+        subsets.append(subset)
+    return subsets_in_order(subsets)
+
+
+def _port_object(port: tuple[str, int, str, str]) -> Object:
+    name, number, protocol, application = port
+    found: Object = {"port": number, "protocol": protocol}
+    if name:
+        found["name"] = name
+    if application:
+        found["appProtocol"] = application
+    return found
+
+
+def _count(subsets: Sequence[Object], field: str) -> int:
+    return sum(len(subset.get(field) or ()) for subset in subsets)
+
+
+def is_current(current: Object, service: Object, subsets: list[Object]) -> bool:
+    """Whether the object needs no write.
+
+    One that was cut down to capacity always does: it never equals what it was cut from.
+    """
+    labels = {name: value for name, value in labels_of(current).items() if name not in (HEADLESS, MANAGED_BY)}
+    return (
+        (current.get("subsets") or []) == subsets
+        and labels_of(current).get(MANAGED_BY) == MANAGER
+        and labels == labels_of(service)
+        and OVER_CAPACITY not in annotations_of(current)
+        and _count(subsets, "addresses") + _count(subsets, "notReadyAddresses") <= ADDRESSES_MAX
+    )
+
+
+def build(service: Object, current: Object | None, subsets: list[Object], trigger_time: str) -> Object:
+    """The Endpoints object to write in place of `current`."""
+    metadata = service["metadata"]
+    if current is None:
+        bare = {"name": metadata["name"], "namespace": metadata["namespace"]}
+        current = {"apiVersion": "v1", "kind": "Endpoints", "metadata": bare}
+    truncated = truncate(subsets)
+    annotations = dict(annotations_of(current))
+    annotations.pop(TRIGGER_TIME, None)
+    annotations.pop(OVER_CAPACITY, None)
+    if trigger_time:
+        annotations[TRIGGER_TIME] = trigger_time
+    if truncated is not subsets:
+        annotations[OVER_CAPACITY] = "truncated"
+    labels = {name: value for name, value in labels_of(service).items() if name != HEADLESS}
+    if is_headless(service):
+        labels[HEADLESS] = ""
+    labels[MANAGED_BY] = MANAGER
+    wanted = with_metadata(current, labels=labels, annotations=annotations)
+    if not annotations:
+        del wanted["metadata"]["annotations"]
+    wanted.pop("subsets", None)
+    if truncated:
+        wanted["subsets"] = truncated
+    return wanted
+
+
+def truncate(subsets: list[Object]) -> list[Object]:
+    """At most `ADDRESSES_MAX` addresses, ready ones first, each subset cut in proportion; the same list if all fit.
+
+    Upstream: endpoints_controller.go:truncateEndpoints @v1.36
+    """
+    ready, unready = _count(subsets, "addresses"), _count(subsets, "notReadyAddresses")
+    if ready + unready <= ADDRESSES_MAX:
+        return subsets
+    field, total, room = "notReadyAddresses", unready, ADDRESSES_MAX - ready
+    if ready > ADDRESSES_MAX:
+        field, total, room = "addresses", ready, ADDRESSES_MAX
+    left = room
+    truncated = []
+    for subset in subsets:
+        count = len(subset.get(field) or ())
+        # Rounded up, so that the last subset bears the difference.
+        kept = min(-(-count * room // total), left, count)
+        left -= kept
+        cut = {name: value for name, value in subset.items() if name != field}
+        if field == "addresses":
+            cut.pop("notReadyAddresses", None)
+        if kept:
+            cut[field] = subset[field][:kept]
+        truncated.append(cut)
+    return truncated
