@@ -16,7 +16,7 @@ from kubesim.api.timestamps import to_time
 from kubesim.apiserver.eviction import BUDGETS, needs_no_budget, spend_budget
 from kubesim.apiserver.server import ApiServer, Identity, apply_patch
 from kubesim.api.kinds import POD_DISRUPTION_BUDGET
-from kubesim.errors import ApiError, Cause, bad_request, conflict, invalid, method_not_supported
+from kubesim.errors import STALE_WRITE, ApiError, Cause, bad_request, conflict, invalid, method_not_supported
 
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 Handler = Callable[[ApiServer, Request, Identity], Object]
@@ -179,6 +179,9 @@ def _patched_scale(scale: Object, request: Request) -> Object:
 
 def _finalize(server: ApiServer, request: Request, identity: Identity) -> Object:
     old = server.existing(request.kind, "", request.name)
+    version = request.body["metadata"].get("resourceVersion")
+    if version and version != old["metadata"]["resourceVersion"]:
+        raise conflict(request.kind.plural, request.kind.group, request.name, STALE_WRITE)
     finalizers = (request.body.get("spec") or {}).get("finalizers") or []
     spec = {**old["spec"], "finalizers": finalizers}
     if not finalizers:

@@ -12,7 +12,7 @@ from kubesim.client.ratelimit import TokenBucket
 from kubesim.client.recorder import Recorder
 from kubesim.cluster.options import ClusterOptions
 from kubesim.controllers.base import Controller, ControllerContext, Runner
-from kubesim.controllers.registry import CONTROLLERS
+from kubesim.controllers.registry import CONTROLLERS, LIMIT_FACTORS
 from kubesim.scheduler.scheduler import NAME, Scheduler
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import MILLISECOND, MINUTE, Loop
@@ -61,7 +61,9 @@ class ControllerManager:
         limits = options.limits
         qps, burst = (limits.controller_qps, limits.controller_burst) if limits else (0, 0)
         for name, make in CONTROLLERS.items():
-            client = plane.client(f"system:serviceaccount:kube-system:{name}", qps, burst)
+            qps_factor, burst_factor = LIMIT_FACTORS.get(name, (1, 1))
+            user = f"system:serviceaccount:kube-system:{name}"
+            client = plane.client(user, qps * qps_factor, burst * burst_factor)
             # Events go through the same client but are sent by a goroutine of their own, limited by the same bucket.
             recorder = Recorder(plane.loop, client, name)
             context = ControllerContext(plane.loop, client, self.informers, recorder, chooser.stream(name))

@@ -4,7 +4,7 @@ A controller's `reconcile(key)` is a generator: it reads listers freely, yields 
 has the `ApiError` raised at that point), or yields a tuple of them, which go out together and come back as a list in
 which failures stay values. Between a yield and its reply the world moves. It returns a `Result`, or raises:
 
-- raise `ApiError` or `RetryLater` → the key comes back after its back-off
+- raise `ApiError` or `NotYetError` → the key comes back after its back-off
 - `Result(after_ns=n)` → forgotten, and comes back after n
 - `Result()` or None → forgotten
 - raise `TerminalError` → recorded by the caller of the runner, never tried again for this change
@@ -41,7 +41,7 @@ class TerminalError(Exception):
     """Trying again cannot help: the object itself must change first."""
 
 
-class RetryLater(Exception):
+class NotYetError(Exception):
     """Not now: a cache is behind, or what is needed does not exist yet. The key comes back after its back-off."""
 
 
@@ -145,7 +145,7 @@ class Runner:
                 step = generator.send(reply)
         except StopIteration as stop:
             self._finish(key, stop.value, None)
-        except (ApiError, RetryLater, TerminalError) as error:
+        except (ApiError, NotYetError, TerminalError) as error:
             self._finish(key, None, error)
         else:
             if isinstance(step, Request):

@@ -33,7 +33,7 @@ _ESCAPES = (
     ("\u2029".encode(), b"\\u2029"),
 )
 # Upstream: client-go/util/retry/util.go:DefaultBackoff, without its jitter @v1.36
-_CONFLICT_WAITS_NS = (10 * MILLISECOND, 50 * MILLISECOND, 250 * MILLISECOND)
+CONFLICT_WAITS_NS = (10 * MILLISECOND, 50 * MILLISECOND, 250 * MILLISECOND)
 
 
 def _fnv32(data: bytes, state: int) -> int:
@@ -134,7 +134,7 @@ def renumber_revision(revision: Object, number: int) -> Requests:
     """Give an old revision the newest number: what a roll back does; returns it as written."""
     if revision["revision"] == number:
         return revision
-    for wait_ns in (*_CONFLICT_WAITS_NS, None):
+    for wait_ns in (*CONFLICT_WAITS_NS, None):
         try:
             return (yield update(CONTROLLER_REVISION, {**revision, "revision": number}))
         except ApiError as error:

@@ -41,7 +41,7 @@ class Identity(NamedTuple):
 
 @final
 class Node:
-    """One object. `owners` is its list of owner references itself; `type` (apiVersion, kind) is shared by all of a kind."""
+    """One object. `owners` is its own list of references; `type` (apiVersion, kind) is one value for all of a kind."""
 
     __slots__ = (
         "dependents",
@@ -55,7 +55,9 @@ class Node:
         "uid",
     )
 
-    def __init__(self, type_: Type, namespace: str, name: str, uid: str, owners: list[Object], *, is_virtual: bool) -> None:
+    def __init__(
+        self, type_: Type, namespace: str, name: str, uid: str, owners: list[Object], *, is_virtual: bool
+    ) -> None:
         self.type = type_
         self.namespace = namespace
         self.name = name

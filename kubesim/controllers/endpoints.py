@@ -16,7 +16,7 @@ from kubesim.api.objects import Key, Object, annotations_of, key_of, labels_of, 
 from kubesim.api.requests import create, delete, update
 from kubesim.client.recorder import Recorder
 from kubesim.client.workqueue import WorkQueue
-from kubesim.controllers.base import DONE, ControllerContext, Reconcile, RetryLater, Worker
+from kubesim.controllers.base import DONE, ControllerContext, NotYetError, Reconcile, Worker
 from kubesim.controllers.pods import is_ready
 from kubesim.controllers.port_order import in_endpoints_order, subsets_in_order
 from kubesim.controllers.service_endpoints import (
@@ -65,7 +65,7 @@ class EndpointsController:
         self._stale: dict[Key, str] = {}
         context.informers.informer(SERVICE).add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
         self._informer.add_handler(self._on_endpoints_add, on_delete=self._enqueue)
-        # Upstream: --concurrent-endpoint-syncs=5
+        # Upstream: --concurrent-endpoint-syncs is 5 by default.
         self.workers = (Worker(self._queue, self.reconcile, 5, _RETRIES),)
 
     def _enqueue(self, obj: Object) -> None:
@@ -92,12 +92,13 @@ class EndpointsController:
         if current is not None:
             if self._stale.get(key) == current["metadata"]["resourceVersion"]:
                 version = current["metadata"]["resourceVersion"]
-                raise RetryLater(
-                    f"endpoints informer cache is out of date, resource version {version} already processed for endpoints {key}"
+                raise NotYetError(
+                    f"endpoints informer cache is out of date, resource version {version} already processed for "
+                    f"endpoints {key}"
                 )
             if is_current(current, service, subsets):
                 return DONE
-        yield from self._write(key, service, current, build(service, current, subsets, trigger_time))
+        yield from self._write(key, current, build(service, current, subsets, trigger_time))
         return DONE
 
     def _delete(self, key: Key) -> Generator[Any, Any, None]:
@@ -109,7 +110,7 @@ class EndpointsController:
         self._trigger_times.forget(key)
         self._stale.pop(key, None)
 
-    def _write(self, key: Key, service: Object, current: Object | None, wanted: Object) -> Generator[Any, Any, None]:
+    def _write(self, key: Key, current: Object | None, wanted: Object) -> Generator[Any, Any, None]:
         try:
             if current is None:
                 yield create(ENDPOINTS, wanted)

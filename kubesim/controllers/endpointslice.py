@@ -18,7 +18,7 @@ from kubesim.api.requests import create, delete, update
 from kubesim.client.ratelimit import ItemBackoff
 from kubesim.client.recorder import Recorder
 from kubesim.client.workqueue import WorkQueue
-from kubesim.controllers.base import DONE, ControllerContext, Reconcile, RetryLater, Worker
+from kubesim.controllers.base import DONE, ControllerContext, NotYetError, Reconcile, Worker
 from kubesim.controllers.endpointslice_plan import MANAGED_BY, MANAGER, SERVICE_NAME, Endpoints, Plan, plan_slices
 from kubesim.controllers.service_endpoints import TRIGGER_TIME, TriggerTimes
 from kubesim.controllers.service_pods import ServicePods
@@ -98,7 +98,7 @@ class EndpointSliceController:
         context.informers.informer(ENDPOINT_SLICE).add_handler(
             self._on_slice_add, self._on_slice_update, self._on_slice_delete
         )
-        # Upstream: --concurrent-service-endpoint-syncs=5
+        # Upstream: --concurrent-service-endpoint-syncs is 5 by default.
         self.workers = (Worker(self._queue, self.reconcile, 5, _RETRIES),)
 
     # --- what wakes it ---
@@ -147,7 +147,7 @@ class EndpointSliceController:
             if _is_ours(piece) and "deletionTimestamp" not in piece["metadata"]
         ]
         if self._tracker.is_behind(key, slices):
-            raise RetryLater("EndpointSlice informer cache is out of date")
+            raise NotYetError("EndpointSlice informer cache is out of date")
         pods = self._service_pods.pods_of(key)
         trigger_time = self._trigger_times.compute(key, service, pods)
         endpoints = self._endpoints.setdefault(key, Endpoints())
@@ -156,8 +156,9 @@ class EndpointSliceController:
         problems = [*plan.problems, failure] if failure else plan.problems
         if problems:
             problem = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            self._recorder.event(service, "Warning", FAILED, f"Error updating Endpoint Slices for Service {key}: {problem}")
-            raise RetryLater(problem)
+            message = f"Error updating Endpoint Slices for Service {key}: {problem}"
+            self._recorder.event(service, "Warning", FAILED, message)
+            raise NotYetError(problem)
         return DONE
 
     def _carry_out(self, key: Key, service: Object, plan: Plan, trigger_time: str) -> Generator[Any, Any, str]:

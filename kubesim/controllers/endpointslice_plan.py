@@ -28,7 +28,7 @@ from kubesim.controllers.service_endpoints import (
 MANAGER = "endpointslice-controller.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-# Upstream: --max-endpoints-per-slice=100
+# Upstream: --max-endpoints-per-slice is 100 by default.
 ENDPOINTS_MAX = 100
 _RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS)
 _ZONE = "topology.kubernetes.io/zone"
@@ -57,7 +57,9 @@ class Endpoints:
         self._service: Object | None = None
         self._built: dict[str, tuple[Object, str, Object | None]] = {}
 
-    def build(self, service: Object, pods: Sequence[Object], find_node: FindNode) -> tuple[list[Object | None], list[str]]:
+    def build(
+        self, service: Object, pods: Sequence[Object], find_node: FindNode
+    ) -> tuple[list[Object | None], list[str]]:
         """One endpoint per Pod, None for a Pod that has none; and the complaints about Pods whose node is unknown."""
         before = self._built if self._service is service else {}
         self._service = service
@@ -117,7 +119,10 @@ def endpoint_of(pod: Object, zone: str, service: Object) -> Object | None:
 
 
 def _hints(distribution: str, zone: str, node_name: str | None) -> Object:
-    """Where traffic to the endpoint should come from. Upstream: k8s.io/endpointslice/trafficdist/trafficdist.go @v1.36"""
+    """Where traffic to the endpoint should come from.
+
+    Upstream: k8s.io/endpointslice/trafficdist/trafficdist.go:ReconcileHints @v1.36
+    """
     hints: Object = {}
     if distribution in ("PreferClose", "PreferSameZone", "PreferSameNode"):
         if zone:

@@ -9,15 +9,15 @@ Upstream: pkg/controller/garbagecollector/{garbagecollector,operations,patch}.go
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, NoReturn, final
 
 from kubesim.api.kinds import ALL_KINDS, find_kind, verbs_of
 from kubesim.api.objects import Object
 from kubesim.api.requests import Options, Propagation, Request, delete, get, patch
 from kubesim.api.scheme import Kind
 from kubesim.client.workqueue import WorkQueue
-from kubesim.controllers.base import DONE, ControllerContext, Reconcile, RetryLater, Wait, Worker
-from kubesim.controllers.dependency_graph import FOREGROUND, ORPHAN, Graph, Identity, Node, named
+from kubesim.controllers.base import DONE, ControllerContext, NotYetError, Reconcile, Wait, Worker
+from kubesim.controllers.dependency_graph import FOREGROUND, ORPHAN, Graph, Node, named
 from kubesim.errors import ApiError
 from kubesim.sim.loop import MILLISECOND
 
@@ -26,11 +26,11 @@ INVALID_NAMESPACE = "OwnerRefInvalidNamespace"
 _CONFLICT_WAITS_NS = (10 * MILLISECOND, 50 * MILLISECOND, 250 * MILLISECOND)
 
 
-class _VirtualDelete(Exception):
+class _AbsentError(Exception):
     """The object is not there: the graph has been told, nothing is left to do."""
 
 
-class _NamespacedOwner(Exception):
+class _NamespacedOwnerError(Exception):
     """A cluster-scoped object names a namespaced owner: it is left alone for good."""
 
 
@@ -65,7 +65,7 @@ class GarbageCollector:
         self.graph = Graph(to_delete, to_orphan, self._report_invalid)
         for kind in monitored_kinds():
             self._monitor(context, kind)
-        # Upstream: --concurrent-gc-syncs=20
+        # Upstream: --concurrent-gc-syncs is 20 by default.
         self.workers = (Worker(to_delete, self.reconcile, 20), Worker(to_orphan, self.orphan_dependents, 20))
 
     def _monitor(self, context: ControllerContext, kind: Kind) -> None:
@@ -94,10 +94,10 @@ class GarbageCollector:
                 return DONE
         try:
             yield from self._attempt(node)
-        except (_VirtualDelete, _NamespacedOwner):
+        except (_AbsentError, _NamespacedOwnerError):
             return DONE
         if node.is_virtual:
-            raise RetryLater(f"{node} has not been observed yet")
+            raise NotYetError(f"{node} has not been observed yet")
         return DONE
 
     def _attempt(self, node: Node) -> Generator[Request | Wait, Any, None]:
@@ -105,7 +105,7 @@ class GarbageCollector:
             return
         kind = _kind_of(node.type)
         if kind.namespaced and not node.namespace:
-            raise _NamespacedOwner
+            raise _NamespacedOwnerError
         try:
             latest = yield _get(kind, node)
         except ApiError as error:
@@ -136,9 +136,9 @@ class GarbageCollector:
             policy = "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
         yield from self._delete(kind, node, latest["metadata"], policy)
 
-    def _give_up(self, node: Node) -> None:
+    def _give_up(self, node: Node) -> NoReturn:
         self.graph.handle_absence(node.identity)
-        raise _VirtualDelete
+        raise _AbsentError
 
     def _delete(
         self, kind: Kind, node: Node, latest: Object, policy: Propagation
@@ -189,7 +189,7 @@ class GarbageCollector:
         if not kind.namespaced:
             identity = named(reference, "")
         elif not node.namespace:
-            raise _NamespacedOwner
+            raise _NamespacedOwnerError
         try:
             owner = yield get(kind, identity.namespace, reference["name"])
         except ApiError as error:
@@ -228,7 +228,7 @@ def _kind_of(type_: tuple[str, str]) -> Kind:
     kind = find_kind(*type_)
     if kind is None:
         # Upstream waits for such a kind to be served one day.
-        raise RetryLater(f"unable to get REST mapping for {type_[0]}/{type_[1]}.")
+        raise NotYetError(f"unable to get REST mapping for {type_[0]}/{type_[1]}.")
     return kind
 
 

@@ -13,7 +13,10 @@ from typing import final
 from kubesim.api.objects import Key, Object
 from kubesim.api.scheme import Kind
 from kubesim.client.informer import Informer
-from kubesim.errors import ApiError
+from kubesim.sim.loop import MILLISECOND
+
+# Upstream fails the sync instead, and the key comes back after its back-off, which begins with this.
+LOOK_AGAIN_NS = 5 * MILLISECOND
 
 
 @final
@@ -30,18 +33,13 @@ class OwnWrites:
         versions = self._written.setdefault(owner, {})
         versions[kind.resource] = max(revision, versions.get(kind.resource, 0))
 
-    def check(self, owner: Key) -> None:
-        """Forget the owner's writes, which have all been seen.
-
-        Raises:
-            ApiError: an informer is behind; the key is to come back after its back-off.
-        """
+    def is_behind(self, owner: Key) -> bool:
+        """Whether an informer has yet to show a write for the owner; once none has, the writes are forgotten."""
         for resource, wrote in self._written.get(owner, {}).items():
-            read = int(self._informers[resource].resource_version)
-            if read < wrote:
-                message = f"read version: {read} is not as new as written version: {wrote} for group resource {resource}"
-                raise ApiError(409, "Conflict", message, kind=resource)
+            if int(self._informers[resource].resource_version) < wrote:
+                return True
         self.forget(owner)
+        return False
 
     def forget(self, owner: Key) -> None:
         """The owner is gone."""

@@ -143,7 +143,9 @@ def matters_to_endpoints(old: Object, new: Object) -> bool:
         return True
     before, after = old["status"], new["status"]
     if before is after:
-        return old["metadata"]["uid"] != new["metadata"]["uid"]
+        return bool(old["metadata"]["uid"] != new["metadata"]["uid"])
     if before.get("podIPs") != after.get("podIPs"):
         return True
-    return before.get("conditions") is not after.get("conditions") and is_ready(old) != is_ready(new)
+    if before.get("conditions") is after.get("conditions"):
+        return False
+    return is_ready(old) != is_ready(new)

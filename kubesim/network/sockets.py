@@ -208,19 +208,29 @@ class Sockets:
         """The process has ended: its ports close, and its connections are reset wherever a reset gets through."""
         if self.is_closed:
             return
+        links, loop = self.fabric.wire.links, self.fabric.wire.loop
+        here = self.host.node_name
+        for connection in self.inbound:
+            delay_ns = links.delay_ns(here, connection.client.host.node_name)
+            if delay_ns is not None:
+                loop.post(delay_ns, Connection.reset, connection)
+        self._shut()
+        for connection in list(self.outbound):
+            connection.close()
+
+    def vanish(self) -> None:
+        """The process is gone without a word, as with its node: the other ends still believe in their connections."""
+        if not self.is_closed:
+            self._shut()
+            for connection in self.outbound:
+                connection.is_open = False
+            self.outbound.clear()
+
+    def _shut(self) -> None:
         self.is_closed = True
         del self.host.sockets[self]
         for port in self.ports:
             del self.host.listeners[port]
-        wire = self.fabric.wire
-        here = self.host.node_name
-        for connection in self.inbound:
-            delay_ns = wire.links.delay_ns(here, connection.client.host.node_name)
-            if delay_ns is None:
-                continue
-            wire.loop.post(delay_ns, Connection.reset, connection)
-        for connection in list(self.outbound):
-            connection.close()
         self.inbound.clear()
 
 

@@ -5,14 +5,17 @@ Upstream: pkg/kubelet/lifecycle/predicate.go, pkg/scheduler/framework/plugins/no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from kubesim.api import quantity
 from kubesim.api.memo import IdentityMemo
-from kubesim.api.objects import Object
 from kubesim.api.selectors import matches_node_selector
 from kubesim.node.facts import pod_resources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubesim.api.objects import Object
 
 
 class Rejection(NamedTuple):

@@ -6,15 +6,18 @@ kubelets share one watch of each kind, so that they differ in nothing but their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from kubesim.api.kinds import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, SECRET, SERVICE
-from kubesim.api.objects import Object
-from kubesim.client.informer import InformerFactory
 from kubesim.node.env import service_variables
 from kubesim.node.volumes import TokenVolumes
-from kubesim.programs.program import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubesim.api.objects import Object
+    from kubesim.client.informer import InformerFactory
+    from kubesim.programs.program import Volume
 
 
 @final

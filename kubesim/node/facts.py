@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, final
+from typing import TYPE_CHECKING, Final, Literal, final
 
 from kubesim.api import quantity
 from kubesim.api.container_totals import total_of_containers
 from kubesim.api.memo import IdentityMemo
-from kubesim.api.objects import Object
+
+if TYPE_CHECKING:
+    from kubesim.api.objects import Object
 
 Role = Literal["main", "init", "sidecar"]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-from kubesim.network.messages import Handler, OnAnswer
-from kubesim.network.sockets import Connection, Sockets
+if TYPE_CHECKING:
+    from kubesim.network.messages import Handler, OnAnswer
+    from kubesim.network.sockets import Connection, Sockets
 
 
 @final

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kubesim.api.objects import Object
 from kubesim.network.messages import HttpReply, HttpRequest, NetError
-from kubesim.node.facts import ContainerFacts
 from kubesim.node.runtime import ContainerRecord, RuntimeFailure
-from kubesim.node.steps import Sequence
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
+    from kubesim.api.objects import Object
+    from kubesim.node.facts import ContainerFacts
     from kubesim.node.pod_worker import PodWorker
+    from kubesim.node.steps import Sequence
 
 # Upstream leaves the HTTP client without a timeout of its own; a minute is longer than any default grace period.
 _HTTP_TIMEOUT_NS = 60 * SECOND

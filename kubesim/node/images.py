@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubesim.node.backoff import Backoff
-from kubesim.node.facts import ContainerFacts
 from kubesim.node.runtime import Image, Runtime
 from kubesim.node.status import Reason
-from kubesim.node.steps import Sequence
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
-# Upstream: github.com/distribution/reference/regexp.go
+if TYPE_CHECKING:
+    from kubesim.node.facts import ContainerFacts
+    from kubesim.node.steps import Sequence
+
+# The grammar of references, as in github.com/distribution/reference/regexp.go.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _REFERENCE = rf"(?:{_DOMAIN}(?:\.{_DOMAIN})*(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
@@ -92,7 +94,8 @@ def ensure_image(loop: Loop, runtime: Runtime, owner: ImageOwner, facts: Contain
     image = facts.image
     path = facts.field_path
     if full_name(image) is None:
-        message = f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {_why_invalid(image)}'
+        why = f'couldn\'t parse image name "{image}": {_why_invalid(image)}'
+        message = f'Failed to apply default image tag "{image}": {why}'
         owner.event("Warning", "InspectFailed", message, path)
         return Reason("InvalidImageName", message)
     policy = pull_policy(facts)

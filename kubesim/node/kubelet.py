@@ -7,29 +7,32 @@ Upstream: pkg/kubelet/kubelet.go @v1.36
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from kubesim.api.kinds import NODE, POD
-from kubesim.api.objects import Object
 from kubesim.api.requests import Options, get
 from kubesim.api.timestamps import from_time
 from kubesim.client.informer import Informer
-from kubesim.client.port import Client, Reply
 from kubesim.client.recorder import Recorder
 from kubesim.errors import ApiError
 from kubesim.node.addresses import PodAddresses
 from kubesim.node.admission import NodeResources, Rejection, check_node, claimed_by
-from kubesim.node.caches import ClusterCaches
 from kubesim.node.lease import LeaseRenewal
 from kubesim.node.node_status import NodeReporter
 from kubesim.node.pod_worker import PodWorker
-from kubesim.node.runtime import Network, Runtime
 from kubesim.node.status import TERMINAL_PHASES
 from kubesim.node.volumes import VolumeSources
-from kubesim.programs.program import Volume
-from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import SECOND, Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kubesim.api.objects import Object
+    from kubesim.client.port import Client, Reply
+    from kubesim.node.caches import ClusterCaches
+    from kubesim.node.runtime import Network, Runtime
+    from kubesim.programs.program import Volume
+    from kubesim.sim.chooser import Stream
 
 # Upstream: kubelet.go:genericPlegRelistPeriod @v1.36
 _RELIST_NS: Final = SECOND

@@ -1,20 +1,22 @@
 """The node's heartbeat: a Lease renewed every 10 s that says for 40 s that the node is alive.
 
-Upstream: component-helpers/apimachinery/lease/controller.go, pkg/kubelet/kubelet.go:nodeLeaseRenewIntervalFraction @v1.36
+Upstream: component-helpers/apimachinery/lease/controller.go, pkg/kubelet/kubelet.go @v1.36
 """
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from kubesim.api.kinds import LEASE
-from kubesim.api.objects import Object
 from kubesim.api.requests import create, get, update
 from kubesim.api.timestamps import to_micro_time
-from kubesim.client.port import Client, Reply
 from kubesim.errors import ApiError
-from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import SECOND, Loop
+
+if TYPE_CHECKING:
+    from kubesim.api.objects import Object
+    from kubesim.client.port import Client, Reply
+    from kubesim.sim.chooser import Stream
 
 NAMESPACE: Final = "kube-node-lease"
 DURATION_S: Final = 40

@@ -6,20 +6,21 @@ Upstream: pkg/kubelet/{kubelet_node_status.go,nodestatus/setters.go} @v1.36
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, final
 
 from kubesim.api.kinds import NODE
-from kubesim.api.objects import Object
 from kubesim.api.requests import create, get, patch
 from kubesim.api.timestamps import to_time
-from kubesim.client.port import Reply
 from kubesim.errors import ApiError
-from kubesim.node.runtime import Image
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kubesim.api.objects import Object
+    from kubesim.client.port import Reply
     from kubesim.node.kubelet import Kubelet
+    from kubesim.node.runtime import Image
 
 _REPORT_NS: Final = 300 * SECOND
 # Upstream: kubelet.go:nodeStatusUpdateFrequency, after which what failed is tried again @v1.36

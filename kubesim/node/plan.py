@@ -7,12 +7,14 @@ kuberuntime_container.go:computeInitContainerActions @v1.36
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from kubesim.api.objects import Object
-from kubesim.node.facts import ContainerFacts, PodFacts
-from kubesim.node.runtime import ContainerRecord, PodSandbox
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kubesim.api.objects import Object
+    from kubesim.node.facts import ContainerFacts, PodFacts
+    from kubesim.node.runtime import ContainerRecord, PodSandbox
 
 ProbeResult = Literal["unknown", "success", "failure"]
 KillReason = Literal["", "StartupProbe", "LivenessProbe", "FailedPostStartHook"]
@@ -68,12 +70,15 @@ def _matches(rule: Object, exit_code: int) -> bool:
     codes = rule.get("exitCodes")
     if codes is None or rule.get("action") not in {"Restart", "RestartAllContainers"}:
         return False
-    is_listed: bool = exit_code in (codes.get("values") or ())
-    return is_listed == (codes["operator"] == "In")
+    is_listed = exit_code in (codes.get("values") or ())
+    return is_listed if codes["operator"] == "In" else not is_listed
 
 
 def is_to_start(facts: ContainerFacts, record: ContainerRecord | None, pod_policy: str) -> bool:
-    """Whether a container that isn't running shall. Upstream: pkg/kubelet/container/helpers.go:ShouldContainerBeRestarted"""
+    """Whether a container that isn't running shall run.
+
+    Upstream: pkg/kubelet/container/helpers.go:ShouldContainerBeRestarted @v1.36
+    """
     if record is None or record.state == "created":
         return True
     return record.state == "exited" and should_restart(facts, pod_policy, record.exit_code)

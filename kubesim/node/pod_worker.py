@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from kubesim.api.objects import Object
 from kubesim.node.backoff import Backoff
 from kubesim.node.facts import ContainerFacts, PodFacts
 from kubesim.node.plan import Kill, PodActions, compute_pod_actions
 from kubesim.node.probes import ContainerProbes
-from kubesim.node.runtime import ContainerRecord, PodSandbox
 from kubesim.node.starting import mount_volumes, start_container, start_sandbox
 from kubesim.node.status import (
     TERMINAL_PHASES,
@@ -28,11 +26,13 @@ from kubesim.node.status import (
 from kubesim.node.status_writer import StatusWriter
 from kubesim.node.steps import Sequence, Steps
 from kubesim.node.termination import grace_of, kill_all, kill_container
-from kubesim.programs.program import Volume
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
+    from kubesim.api.objects import Object
     from kubesim.node.kubelet import Kubelet
+    from kubesim.node.runtime import ContainerRecord, PodSandbox
+    from kubesim.programs.program import Volume
 
 Stage = Literal["syncing", "terminating", "terminated", "finished"]
 
@@ -373,7 +373,7 @@ class PodWorker:
                 break
         if has_failed:
             return _RETRY_NS
-        return min(min(waits), _RESYNC_NS) if waits else None
+        return min(*waits, _RESYNC_NS) if waits else None
 
     def _start(self, facts: ContainerFacts) -> Sequence:
         ensures_part = any("subPath" in mount for mount in facts.spec.get("volumeMounts") or ())

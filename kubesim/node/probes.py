@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, final
 
-from kubesim.api.objects import Object
 from kubesim.network.messages import HttpReply, HttpRequest, NetError
 from kubesim.node.env import expand
-from kubesim.node.facts import ContainerFacts
-from kubesim.node.plan import ProbeResult
 from kubesim.node.runtime import ContainerRecord, RuntimeFailure
 from kubesim.sim.loop import SECOND, Timer
 
 if TYPE_CHECKING:
+    from kubesim.api.objects import Object
+    from kubesim.node.facts import ContainerFacts
+    from kubesim.node.plan import ProbeResult
     from kubesim.node.pod_worker import PodWorker
 
 _INITIAL: Final[dict[str, ProbeResult]] = {"Startup": "unknown", "Readiness": "failure", "Liveness": "success"}
@@ -170,7 +170,7 @@ class Prober:
             self._is_probing = False
             self._handle(result, output, started_ns)
 
-        self._owner.run(self.kind, self._spec, record, on_outcome)
+        self._owner.run(self._spec, record, on_outcome)
 
     def _handle(self, result: ProbeResult, output: str, started_ns: int) -> None:
         worker = self._owner.worker
@@ -188,8 +188,8 @@ class Prober:
         elif not self._is_probing and self._timer is None and not self._is_settled():
             loop = worker.node.loop
             # A tick that came while the probe ran is not lost: Go's ticker keeps one.
-            missed = (loop.now_ns - self._origin_ns) // self._period_ns > (started_ns - self._origin_ns) // self._period_ns
-            if missed:
+            ticks = (loop.now_ns - self._origin_ns) // self._period_ns
+            if ticks > (started_ns - self._origin_ns) // self._period_ns:
                 self._probe()
             else:
                 self._schedule()
@@ -293,7 +293,7 @@ class ContainerProbes:
         """Record a probe that went wrong."""
         self.worker.event("Warning", "Unhealthy", message, self.facts.field_path)
 
-    def run(self, kind: str, spec: Object, record: ContainerRecord, on_outcome: Any) -> None:
+    def run(self, spec: Object, record: ContainerRecord, on_outcome: Any) -> None:
         """Carry one probe out; `on_outcome(result, output)` with result unknown when it could not be done."""
         timeout_ns = spec.get("timeoutSeconds", 1) * SECOND
         if "exec" in spec:

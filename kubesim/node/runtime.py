@@ -8,19 +8,22 @@ Upstream: staging/src/k8s.io/cri-api/pkg/apis/runtime/v1/api.proto @v1.36
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, final
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, final
 
-from kubesim.api.objects import Object
-from kubesim.network.messages import HttpRequest, OnAnswer
-from kubesim.programs.program import Volume
+if TYPE_CHECKING:
+    from kubesim.api.objects import Object
+    from kubesim.network.messages import HttpRequest, OnAnswer
+    from kubesim.programs.program import Volume
 
 ContainerState = Literal["created", "running", "exited"]
 
 
 @final
 class ContainerRecord:
-    """A container as the runtime knows it. `previous` is the exited one that it replaced, if any, which has none itself;
-    `handle` is the runtime's own."""
+    """A container as the runtime knows it.
+
+    `previous` is the exited one that it replaced, if any, which has none itself; `handle` is the runtime's own.
+    """
 
     __slots__ = (
         "attempt",
@@ -136,7 +139,7 @@ class Runtime(Protocol):
         ...
 
     def run_sandbox(self, pod: Object, ip: str, on_done: OnDone) -> None:
-        """Make a sandbox, or a new one for a Pod whose last is not ready; `on_done` gets a `PodSandbox` or a failure."""
+        """Make a sandbox, anew for a Pod whose last one is not ready; `on_done` gets a `PodSandbox` or a failure."""
         ...
 
     def stop_sandbox(self, uid: str, on_done: OnDone) -> None:
@@ -172,6 +175,8 @@ class Network(Protocol):
     """The node's own way to its Pods."""
 
     def probe(self, ip: str, port: int, message: HttpRequest | None, timeout_ns: int, on_answer: OnAnswer) -> None:
-        """Connect and, unless `message` is None, make one call; `on_answer` gets the answer (None for a bare connection)
-        or a `NetError`."""
+        """Connect and, unless `message` is None, make one call.
+
+        `on_answer` gets the answer, None for a bare connection, or a `NetError`.
+        """
         ...

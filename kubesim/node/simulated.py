@@ -6,14 +6,10 @@ their containers are there, exited, as containerd shows them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
-from kubesim.api.objects import Object
-from kubesim.network.fabric import Fabric
-from kubesim.network.sockets import Host, Sockets
 from kubesim.node.env import expand_arguments
 from kubesim.node.hanging import Hang
 from kubesim.node.images import full_name
@@ -25,10 +21,17 @@ from kubesim.node.runtime import (
     PodSandbox,
     RuntimeFailure,
 )
-from kubesim.programs.program import ExecResult, Program
 from kubesim.programs.running import Ending, Place, RunningProcess
-from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from kubesim.api.objects import Object
+    from kubesim.network.fabric import Fabric
+    from kubesim.network.sockets import Host, Sockets
+    from kubesim.programs.program import ExecResult, Program
+    from kubesim.sim.chooser import Stream
 
 # Measured on the real node (containerd 2.2.9, one Pod at a time): 0.42 s from the binding to the sandbox, 0.3 s of
 # which are the kubelet's wait for volumes; then 12 ms to create a container, 55 ms to start it.
@@ -39,7 +42,7 @@ CONTAINER_START_NS: Final = 55 * MILLISECOND
 SANDBOX_STOP_NS: Final = 120 * MILLISECOND
 # An exec probe's round trip, there.
 EXECUTE_NS: Final = 20 * MILLISECOND
-# An image of some 60 MB from a registry nearby, or the registry's answer that there is none. A choice, not a measurement.
+# An image of some 60 MB from a registry nearby, or that registry's answer that there is none: a choice.
 PULL_NS: Final = 1500 * MILLISECOND
 PULL_FAILS_NS: Final = 500 * MILLISECOND
 IMAGE_BYTES: Final = 60_000_000
@@ -50,7 +53,9 @@ _LOST_EXIT_CODE: Final = 255
 class FindProgram(Protocol):
     """How the program of a container is found; `programs.catalog.Catalog.find_program` is one."""
 
-    def __call__(self, image: str, annotations: Mapping[str, str], container: str) -> tuple[Callable[[], Program], bool]:
+    def __call__(
+        self, image: str, annotations: Mapping[str, str], container: str
+    ) -> tuple[Callable[[], Program], bool]:
         """A factory for the program, and whether anybody has said what the image is."""
         ...
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubesim.api import quantity
-from kubesim.api.objects import Object
 from kubesim.node.env import EnvError, EnvSources, make_environment
-from kubesim.node.facts import ContainerFacts
 from kubesim.node.hooks import run_hook
 from kubesim.node.images import ensure_image
 from kubesim.node.plan import Kill
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, RuntimeFailure
 from kubesim.node.status import Reason
-from kubesim.node.steps import Sequence
 from kubesim.node.volumes import ClaimError, MountError, mount_volume, mounts_of
-from kubesim.programs.program import Volume
 from kubesim.sim.loop import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
+    from kubesim.api.objects import Object
+    from kubesim.node.facts import ContainerFacts
     from kubesim.node.pod_worker import PodWorker
+    from kubesim.node.steps import Sequence
+    from kubesim.programs.program import Volume
 
 # Upstream: pkg/kubelet/volumemanager/volume_manager.go:podAttachAndMountRetryInterval. The kubelet looks every 300 ms
 # whether all volumes are there, and they never are at the first look.

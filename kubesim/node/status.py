@@ -7,14 +7,17 @@ Upstream: pkg/kubelet/kubelet_pods.go:generateAPIPodStatus, pkg/kubelet/status/g
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from kubesim.api.objects import Object
 from kubesim.api.timestamps import to_time
 from kubesim.node.facts import NO_LAST_STATE, ContainerFacts, PodFacts, pod_resources
 from kubesim.node.plan import ProbeResults, is_to_start, should_restart
-from kubesim.node.runtime import ContainerRecord, PodSandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kubesim.api.objects import Object
+    from kubesim.node.runtime import ContainerRecord, PodSandbox
 
 # Conditions that the kubelet owns, in the order in which it writes them.
 KUBELET_CONDITIONS: Final = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
@@ -300,7 +303,7 @@ def _condition(kind: str, generation: int, outcome: Outcome, since: str) -> Obje
 def compute_conditions(
     old: Sequence[Object], outcomes: Sequence[Outcome], generation: int, now: str
 ) -> list[Object]:
-    """All conditions: those of others as they are, then the kubelet's own, changed ones with `now` as transition time."""
+    """All conditions: those of others as they are, then the kubelet's own; `now` is the transition time of changes."""
     before: dict[str, Object] = {}
     foreign: list[Object] = []
     for condition in old:
@@ -468,8 +471,8 @@ def compute_end(status: Object, facts: PodFacts) -> Object:
     changes: Object = {}
     if status["phase"] not in TERMINAL_PHASES:
         changes["phase"] = "Failed"
-    mains = status.get("containerStatuses") or ()
-    inits = status.get("initContainerStatuses") or ()
+    mains = status.get("containerStatuses") or []
+    inits = status.get("initContainerStatuses") or []
     has_initialized = not inits or any(_has_moved(item) for item in mains)
     if not has_initialized:
         last = inits[-1]

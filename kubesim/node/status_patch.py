@@ -7,11 +7,14 @@ Upstream: pkg/util/pod/pod.go:PatchPodStatus, pkg/kubelet/status/status_manager.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kubesim.api.objects import Object
 from kubesim.node.status import KUBELET_CONDITIONS, TERMINAL_PHASES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kubesim.api.objects import Object
 
 # Fields that are merged; all others, lists of container statuses among them, are replaced as a whole.
 _MAPS = frozenset({"allocatedResources", "resources"})

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, final
 
 from kubesim.api.kinds import POD
-from kubesim.api.objects import Object
 from kubesim.api.requests import Options, delete, patch
-from kubesim.client.port import Reply
 from kubesim.errors import ApiError
 from kubesim.node.status import KUBELET_CONDITIONS, TERMINAL_PHASES
 from kubesim.node.status_patch import compute_status_patch
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
+    from kubesim.api.objects import Object
+    from kubesim.client.port import Reply
     from kubesim.node.pod_worker import PodWorker
 
 # Upstream: status_manager.go:syncPeriod, after which a write that failed is tried again @v1.36
@@ -121,7 +121,7 @@ class StatusWriter:
             self._is_deleted = True
 
     def _retry_unless_gone(self, error: ApiError) -> None:
-        if error.code == 404 or error.code == 409:
+        if error.code in {404, 409}:
             self._is_deleted = True
         elif self._worker.is_alive:
             self._worker.node.loop.post(_RETRY_NS, self._retry, None)

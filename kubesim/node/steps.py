@@ -7,9 +7,10 @@ the generator is sent. Nothing of a closed sequence runs any more, whatever stil
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-from kubesim.sim.loop import Loop
+if TYPE_CHECKING:
+    from kubesim.sim.loop import Loop
 
 Call = Callable[[Callable[[Any], None]], None]
 Sequence = Generator[int | Call, Any, Any]

@@ -61,7 +61,9 @@ class VolumeSources(NamedTuple):
     host_ip: str
 
 
-def _items(data: Mapping[str, Any], items: Sequence[Object] | None, missing: str, *, is_optional: bool) -> dict[str, Any]:
+def _items(
+    data: Mapping[str, Any], items: Sequence[Object] | None, missing: str, *, is_optional: bool
+) -> dict[str, Any]:
     if not items:
         return dict(data)
     files = {}
@@ -190,7 +192,7 @@ def mount_volume(volume: Object, pod: Object, sources: VolumeSources) -> Volume:
 def mounts_of(
     container: Object, volumes: Mapping[str, Volume], parts: MutableMapping[str, Volume]
 ) -> dict[str, Volume]:
-    """A container's volumes by mount path. `parts` holds what sub-paths of volumes are, across containers and restarts."""
+    """A container's volumes by mount path. `parts` holds what sub-paths of volumes are, for all of its Pod."""
     mounts = {}
     for mount in container.get("volumeMounts") or ():
         volume = volumes.get(mount["name"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
 from kubesim.network.messages import Handler
-from kubesim.network.sockets import Sockets
+from kubesim.network.sockets import ANY_PORT, Sockets
 from kubesim.programs.program import EXIT_KILLED, ExecResult, Program, Volume
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import Loop
@@ -112,7 +112,7 @@ class RunningProcess:
         """The node has lost power: the process is gone, and nobody is told."""
         if self.ending is None:
             self.ending = Ending(EXIT_KILLED, "Error")
-            self._sockets.close()
+            self._sockets.vanish()
 
     def execute(self, command: Sequence[str]) -> ExecResult:
         """Run a command beside the program."""
@@ -131,7 +131,8 @@ class RunningProcess:
             callback()
 
     def listen(self, port: int, handler: Handler) -> None:
-        if not self._sockets.listen(port, handler):
+        # Of a Pod's containers that answer on any port the first does so; that is no conflict.
+        if not self._sockets.listen(port, handler) and port != ANY_PORT:
             self.log(f"cannot listen on port {port}: address already in use")
             self.exit(1)
 

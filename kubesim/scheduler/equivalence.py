@@ -18,30 +18,24 @@ from typing import Final, NamedTuple, final
 
 from kubesim.scheduler.evaluation import node_count_to_find
 from kubesim.scheduler.framework import SKIP, FilterPlugin, default_normalize
-from kubesim.scheduler.groups import (
-    INFEASIBLE,
-    Column,
-    Dimension,
-    Group,
-    Range,
-    Standings,
-    count_within,
-    is_unique,
-    nth_within,
-)
-from kubesim.scheduler.plugins import inter_pod_affinity as affinity
-from kubesim.scheduler.plugins import pod_topology_spread as spread
+from kubesim.scheduler.groups import INFEASIBLE, Group, Range, Standings, count_within, nth_within
 from kubesim.scheduler.plugins.image_locality import ImageLocality
+from kubesim.scheduler.plugins.inter_pod_affinity import InterPodAffinity, normalize_affinity
 from kubesim.scheduler.plugins.node_affinity import NodeAffinity
 from kubesim.scheduler.plugins.node_ports import NodePorts
-from kubesim.scheduler.plugins.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
+from kubesim.scheduler.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
+from kubesim.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubesim.scheduler.plugins.node_unschedulable import NodeUnschedulable
+from kubesim.scheduler.plugins.pod_topology_spread import PodTopologySpread, normalize_spread
 from kubesim.scheduler.plugins.taint_toleration import TaintToleration
 from kubesim.scheduler.profile import PodProfile
 from kubesim.scheduler.snapshot import Change, NodeInfo, Snapshot
+from kubesim.scheduler.topologies import Topologies
 from kubesim.sim.chooser import Stream
 
-_CLASSES_MAX: Final = 128
+# How many classes are kept: as many as bring their nodes to this sum, and at least so many.
+_CLASS_NODES_MAX: Final = 512_000
+_CLASSES_MIN: Final = 64
 _LOADS_MAX: Final = 65536
 
 _TAINTS: Final = TaintToleration()
@@ -50,8 +44,6 @@ _PORTS: Final = NodePorts()
 _FIT: Final = NodeResourcesFit()
 _BALANCED: Final = NodeResourcesBalancedAllocation()
 _IMAGES: Final = ImageLocality()
-_SPREAD: Final = spread.PodTopologySpread()
-_NEIGHBOURS: Final = affinity.InterPodAffinity()
 # Depend on the node object alone.
 _STATIC_FILTERS: Final[tuple[FilterPlugin, ...]] = (NodeUnschedulable(), _TAINTS, _AFFINITY)
 
@@ -92,30 +84,27 @@ class EquivalenceClass:
         pending = changes[cursor:]
         self._cursor = snapshot.changes_base + len(changes)
         self._follow(pending)
-        if self._stale:
+        if self._stale or self._topologies.is_incomplete:
             self._rebuild(order)
 
     def _follow(self, pending: Sequence[Change]) -> None:
         """Take note of what has changed, first the counts, then the verdict on each node concerned."""
-        known = self._amounts
+        topologies = self._topologies
+        amounts_of, shift = topologies.amounts_of, topologies.shift
         nodes: dict[NodeInfo, bool] = {}
         for node, pod, number, leaving, before in pending:
             if pod is None:
                 nodes[node] = True
                 continue
-            amounts = known.get(pod)
-            if amounts is None:
-                amounts = self._amounts_of(pod)
+            amounts = amounts_of(pod)
             if before is not None:
-                left = known.get(before)
-                if left is None:
-                    left = self._amounts_of(before)
+                left = amounts_of(before)
                 if left != amounts:
-                    self._shift(node, left, -1, 0)
-                    self._shift(node, amounts, 1, 0)
+                    shift(node, left, -1, 0)
+                    shift(node, amounts, 1, 0)
                     nodes[node] = True
             elif amounts:
-                self._shift(node, amounts, number, leaving)
+                shift(node, amounts, number, leaving)
                 nodes[node] = True
             elif node not in nodes:
                 nodes[node] = False
@@ -135,22 +124,6 @@ class EquivalenceClass:
                 group.add(fixed, position)
                 fixed_at[position] = fixed
 
-    def _shift(self, node: NodeInfo, amounts: Sequence[int], number: int, leaving: int) -> None:
-        """Add to the counts of the node and of its domains."""
-        if not amounts:
-            return
-        position = node.position
-        deltas = [
-            amount * (number - leaving if column.live_only else number)
-            for amount, column in zip(amounts, self._columns, strict=True)
-        ]
-        self._here[position] = tuple([old + delta for old, delta in zip(self._here[position], deltas, strict=True)])
-        for dimension in self._domain_dimensions:
-            delta = deltas[dimension.column]
-            if delta and dimension.counted[position]:
-                # The node may have got other labels meanwhile; its domain then was the one it had when it was judged.
-                dimension.counts[self._labels[position][dimension.topology_key]] += delta
-
     def _rebuild(self, order: list[NodeInfo]) -> None:
         snapshot, profile = self._snapshot, self._profile
         self._epoch = snapshot.epoch
@@ -165,140 +138,23 @@ class EquivalenceClass:
         self._soft_taints = _TAINTS.pre_score(profile, snapshot, ())
         self._is_scored_by_affinity = bool(profile.preferred_node_terms)
         self._is_balanced = _BALANCED.pre_score(profile, snapshot, ()) is not SKIP
-        self._make_dimensions(order)
-        # Judging a node can meet profiles that bring topologies not thought of yet; then everything starts again.
+        self._topologies = Topologies(profile, snapshot, order)
         self._stale = False
         count = len(order)
-        self._here: list[tuple[int, ...]] = [()] * count
         self._revisions = [0] * count
-        self._labels = [node.labels for node in order]
         self._raw: list[tuple[int, int] | None] = [None] * count
         self._group_at: list[Group | None] = [None] * count
         self._fixed_at = [INFEASIBLE] * count
         self._groups: dict[Standings, Group] = {}
         self._feasible: list[int] = []
         for node in order:
-            here = self._count(node)
-            self._here[node.position] = here
-            for dimension in self._domain_dimensions:
-                if dimension.counted[node.position]:
-                    domain = node.labels[dimension.topology_key]
-                    dimension.counts[domain] = dimension.counts.get(domain, 0) + here[dimension.column]
-        for node in order:
             self._judge(node)
-
-    def _make_dimensions(self, order: list[NodeInfo]) -> None:
-        profile, snapshot = self._profile, self._snapshot
-        self._amounts: dict[PodProfile, tuple[int, ...]] = {}
-        self._columns: list[Column] = []
-        self._dimensions: list[Dimension] = []
-        self._hard = spread.constraints_of(profile, "DoNotSchedule")
-        self._soft = spread.soft_constraints_of(profile, snapshot.listers)
-        self._soft_needs_all = bool(profile.spread_constraints)
-        self._hard_dimensions = self._spread_dimensions(self._hard, order, needs_all=True, is_hard=True)
-        self._soft_dimensions = self._spread_dimensions(self._soft, order, needs_all=self._soft_needs_all)
-        self._first_of_kind = affinity.matches_own_affinity(profile, snapshot.namespace_labels(profile.namespace))
-        self._tallies = self._affinity_dimensions(order)
-        self._existing_keys = [tally.topology_key for tally in self._tallies if tally.slot == "existing"]
-        self._score_dimensions = [i for tally, i in self._tallies.items() if tally.slot == "score"]
-        self._judges_groups = bool(self._hard or any(tally.slot != "score" for tally in self._tallies))
-        self._domain_dimensions = [d for d in self._dimensions if not d.only_here]
-        self._follows_taints = any(constraint.honors_taints for constraint in self._hard + self._soft)
-
-    def _spread_dimensions(
-        self, constraints: Sequence[spread.Constraint], order: list[NodeInfo], *, needs_all: bool, is_hard: bool = False
-    ) -> list[int]:
-        keys = [constraint.topology_key for constraint in constraints]
-        indices = []
-        for constraint in constraints:
-            key = constraint.topology_key
-            only_here = key == spread.HOSTNAME_LABEL and not is_hard
-            dimension = Dimension(
-                key,
-                self._spread_column(constraint),
-                only_here=only_here,
-                by_name=not only_here and not (is_hard and is_unique(key, order)),
-            )
-            if not only_here:
-                dimension.counted = [
-                    key in node.labels
-                    and not (needs_all and any(other not in node.labels for other in keys))
-                    and constraint.counts(self._profile, node)
-                    for node in order
-                ]
-            indices.append(len(self._dimensions))
-            self._dimensions.append(dimension)
-        return indices
-
-    def _spread_column(self, constraint: spread.Constraint) -> int:
-        """The column that counts for the constraint; the system defaults share one selector and so one column."""
-        selects, namespace = constraint.selects, self._profile.namespace
-        for index, known in enumerate(self._columns):
-            if getattr(known.amount, "selects", None) is selects:
-                return index
-
-        def amount(pod: PodProfile) -> int:
-            return 1 if spread.counts_towards(selects, namespace, pod) else 0
-
-        amount.selects = selects  # type: ignore[attr-defined]
-        self._columns.append(Column(amount, live_only=True))
-        return len(self._columns) - 1
-
-    def _affinity_dimensions(self, order: list[NodeInfo]) -> dict[affinity.Tally, int]:
-        """A dimension for every tally that Pods now on nodes, or the class's own terms, speak of."""
-        profile, snapshot = self._profile, self._snapshot
-        tallies: dict[affinity.Tally, None] = {}
-        for term in profile.affinity_terms:
-            tallies[affinity.Tally("affinity", term.topology_key)] = None
-        for term in profile.anti_affinity_terms:
-            tallies[affinity.Tally("anti", term.topology_key)] = None
-        for node in order if profile.has_affinity else snapshot.nodes_with_affinity.values():
-            for pod in node.profiles:
-                tallies.update(dict.fromkeys(self._contributions(pod)))
-        indices: dict[affinity.Tally, int] = {}
-        for tally in tallies:
-            key = tally.topology_key
-            column = Column(lambda pod, tally=tally: self._contributions(pod).get(tally, 0), live_only=False)  # type: ignore[misc]
-            dimension = Dimension(key, len(self._columns), only_here=False, by_name=not is_unique(key, order))
-            dimension.counted = [key in node.labels for node in order]
-            self._columns.append(column)
-            indices[tally] = len(self._dimensions)
-            self._dimensions.append(dimension)
-        return indices
-
-    def _contributions(self, pod: PodProfile) -> affinity.Contribution:
-        if not affinity.concerns(self._profile, pod):
-            return {}
-        return affinity.contributions(self._profile, pod, self._snapshot.namespace_labels)
-
-    def _amounts_of(self, pod: PodProfile) -> tuple[int, ...]:
-        """What a Pod adds to each column; empty where it adds nothing to any."""
-        amounts: tuple[int, ...] = tuple([column.amount(pod) for column in self._columns])
-        if not any(amounts):
-            amounts = ()
-        if any(tally not in self._tallies for tally in self._contributions(pod)):
-            self._stale = True
-        self._amounts[pod] = amounts
-        return amounts
-
-    def _count(self, node: NodeInfo) -> tuple[int, ...]:
-        """Every column's count on the node."""
-        totals = [0] * len(self._columns)
-        for pod, number in node.profiles.items():
-            amounts = self._amounts.get(pod)
-            if amounts is None:
-                amounts = self._amounts_of(pod)
-            for index, amount in enumerate(amounts):
-                leaving = node.terminating.get(pod, 0) if self._columns[index].live_only else 0
-                totals[index] += amount * (number - leaving)
-        return tuple(totals)
 
     def _judge(self, node: NodeInfo) -> None:
         """Put the node into the group where it belongs now."""
         position = node.position
         if self._revisions[position] != node.revision:
-            if self._revisions[position] and (self._follows_taints or self._labels[position] != node.labels):
-                # Which Pods count in which domain may have changed.
+            if self._revisions[position] and self._topologies.has_moved(node):
                 self._stale = True
                 return
             self._revisions[position] = node.revision
@@ -307,8 +163,7 @@ class EquivalenceClass:
         fixed = INFEASIBLE if raw is None else self._fixed_score(node)
         group: Group | None = None
         if raw is not None and fixed != INFEASIBLE:
-            here = self._here[position]
-            standings = (*raw, *[dimension.standing(node, here) for dimension in self._dimensions])
+            standings = (*raw, *self._topologies.standings(node))
             group = self._groups.get(standings)
             if group is None:
                 group = self._groups[standings] = Group(standings)
@@ -407,41 +262,13 @@ class EquivalenceClass:
     def _judged(self) -> tuple[Sequence[Group], list[int]]:
         """The groups whose topology lets the Pod in, and the positions of their nodes."""
         groups = list(self._groups.values())
-        if not self._judges_groups:
+        topologies = self._topologies
+        if not topologies.judges:
             return groups, self._feasible
-        open_groups = [group for group in groups if self._is_open(group.standings)]
+        open_groups = [group for group in groups if topologies.is_open(group.standings)]
         if len(open_groups) == len(groups):
             return groups, self._feasible
         return open_groups, sorted([position for group in open_groups for position in group.positions()])
-
-    def _is_open(self, standings: Standings) -> bool:
-        """Whether topology spread and inter-Pod affinity let the Pod onto nodes that stand so."""
-        dimensions = self._dimensions
-        for constraint, index in zip(self._hard, self._hard_dimensions, strict=True):
-            dimension, standing = dimensions[index], standings[index + 2]
-            there = 0 if standing is None else dimension.count(standing)
-            domain = None if standing is None else ""
-            if spread.refusal(constraint, self._profile, domain, there, dimension.counts) is not None:
-                return False
-        if len(self._tallies) == len(self._score_dimensions):
-            return True
-
-        def count(tally: affinity.Tally) -> int | None:
-            index = self._tallies[tally]
-            standing = standings[index + 2]
-            return None if standing is None else dimensions[index].count(standing)
-
-        return (
-            affinity.refusal(self._profile, count, self._existing_keys, self._is_any_affine, self._first_of_kind)
-            is None
-        )
-
-    def _is_any_affine(self) -> bool:
-        return any(
-            any(self._dimensions[index].counts.values())
-            for tally, index in self._tallies.items()
-            if tally.slot == "affinity"
-        )
 
     def _bonuses(self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int) -> list[int]:
         """The weighted normalized scores of each group, normalized over the nodes in the window."""
@@ -457,46 +284,13 @@ class EquivalenceClass:
         if self._is_scored_by_affinity:
             preferences = [group.standings[1] for group in groups]
             add(_AFFINITY.weight, default_normalize(preferences, reverse=False))  # type: ignore[arg-type]
-        if self._soft:
-            add(_SPREAD.weight, spread.normalize_spread(self._spread_scores(groups, ranges, node_count)))
-        if self._score_dimensions:
-            add(_NEIGHBOURS.weight, affinity.normalize_affinity([self._affinity_score(g.standings) for g in groups]))
+        topologies = self._topologies
+        if topologies.soft:
+            add(PodTopologySpread.weight, normalize_spread(topologies.spread_scores(groups, ranges, node_count)))
+        if topologies.score_dimensions:
+            raw = [topologies.affinity_score(group.standings) for group in groups]
+            add(InterPodAffinity.weight, normalize_affinity(raw))
         return bonuses
-
-    def _spread_scores(
-        self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int
-    ) -> list[int | None]:
-        """The raw spreading score of each group; None where a label that all must have is missing."""
-        indices = [index + 2 for index in self._soft_dimensions]
-        scored = list(groups)
-        if self._soft_needs_all:
-            scored = [group for group in groups if all(group.standings[i] is not None for i in indices)]
-            for group in groups:
-                if group not in scored:
-                    node_count -= sum(count_within(positions, ranges) for positions in group.levels.values())
-        terms = []
-        for constraint, index in zip(self._soft, self._soft_dimensions, strict=True):
-            dimension = self._dimensions[index]
-            size = node_count if dimension.only_here else len({group.standings[index + 2] for group in scored})
-            terms.append((dimension, constraint, spread.topology_weight(size), index + 2))
-        scores: list[int | None] = [None] * len(groups)
-        for at, group in enumerate(groups):
-            standings = group.standings
-            if self._soft_needs_all and any(standings[i] is None for i in indices):
-                continue
-            scores[at] = spread.raw_score(
-                [(d.count(standings[i]), constraint, weight) for d, constraint, weight, i in terms
-                 if standings[i] is not None]
-            )
-        return scores
-
-    def _affinity_score(self, standings: Standings) -> int:
-        dimensions = self._dimensions
-        return sum(
-            dimensions[index].count(standings[index + 2])
-            for index in self._score_dimensions
-            if standings[index + 2] is not None
-        )
 
 
 @final
@@ -509,11 +303,15 @@ class EquivalenceClasses:
 
     def choose(self, profile: PodProfile, start: int, stream: Stream) -> Chosen | None:
         """As `EquivalenceClass.choose`, for a Pod of this profile; its claims and named nodes are not considered."""
-        found = self._classes.get(profile)
+        classes = self._classes
+        found = classes.pop(profile, None)
         if found is None:
-            if len(self._classes) >= _CLASSES_MAX:
-                del self._classes[next(iter(self._classes))]
-            found = self._classes[profile] = EquivalenceClass(profile, self._snapshot)
+            kept = max(_CLASS_NODES_MAX // len(self._snapshot.nodes), _CLASSES_MIN)
+            while len(classes) >= kept:
+                del classes[next(iter(classes))]
+            found = EquivalenceClass(profile, self._snapshot)
+        # Put in again at the end, so that the first is the one that was not used for longest.
+        classes[profile] = found
         return found.choose(start, stream)
 
     def forget(self, concerns: Callable[[PodProfile], bool]) -> None:

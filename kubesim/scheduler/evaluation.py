@@ -16,7 +16,8 @@ from kubesim.scheduler.plugins.image_locality import ImageLocality
 from kubesim.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from kubesim.scheduler.plugins.node_affinity import NodeAffinity
 from kubesim.scheduler.plugins.node_ports import NodePorts
-from kubesim.scheduler.plugins.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
+from kubesim.scheduler.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
+from kubesim.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubesim.scheduler.plugins.node_unschedulable import NodeUnschedulable
 from kubesim.scheduler.plugins.node_volume_limits import NodeVolumeLimits
 from kubesim.scheduler.plugins.pod_topology_spread import PodTopologySpread

@@ -16,7 +16,7 @@ from kubesim.scheduler.plugins import (
     inter_pod_affinity,
     node_affinity,
     node_ports,
-    node_resources,
+    node_resources_fit,
     node_unschedulable,
     node_volume_limits,
     pod_topology_spread,
@@ -103,7 +103,7 @@ def _now_matched(profile: PodProfile, happening: Happening) -> bool:
 
 def _fits_new_node(profile: PodProfile, happening: Happening) -> bool:
     node = happening.node
-    return node is not None and node_resources.NodeResourcesFit().filter(profile.requests, node) is None
+    return node is not None and node_resources_fit.NodeResourcesFit().filter(profile.requests, node) is None
 
 
 def _offers_more(profile: PodProfile, happening: Happening) -> bool:
@@ -170,7 +170,7 @@ HINTS: Final[Mapping[str, Mapping[Event, Hint | None]]] = {
     taint_toleration.NAME: {**_OWN, Event.NODE_ADD: _now_tolerated, Event.NODE_TAINT: _now_tolerated},
     node_affinity.NAME: {Event.NODE_ADD: _now_matched, Event.NODE_LABEL: _now_matched},
     node_ports.NAME: {Event.POD_DELETE: _frees_port, Event.NODE_ADD: None},
-    node_resources.FIT: {
+    node_resources_fit.NAME: {
         **_OWN,
         Event.POD_DELETE: None,
         Event.NODE_ADD: _fits_new_node,

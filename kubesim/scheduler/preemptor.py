@@ -36,6 +36,11 @@ class Preemptor:
         self._recorder = recorder
         self._nominator = nominator
         self._pods = pods
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """The process has ended: what was not sent yet never is."""
+        self._is_stopped = True
 
     def evict(self, candidate: Candidate, pod: Object, profile: PodProfile, on_failed: OnFailed) -> None:
         """Make room for the Pod on the candidate; `on_failed` gets its uid if a victim could not be evicted."""
@@ -70,6 +75,8 @@ class Preemptor:
             condition["observedGeneration"] = victim["metadata"]["generation"]
 
         def on_marked(reply: Reply) -> None:
+            if self._is_stopped:
+                return
             if isinstance(reply, ApiError):
                 self._on_error(reply, pod, on_failed)
             else:
@@ -79,6 +86,8 @@ class Preemptor:
 
     def _delete(self, victim: Object, pod: Object, node_name: str, on_failed: OnFailed) -> None:
         def on_deleted(reply: Reply) -> None:
+            if self._is_stopped:
+                return
             if isinstance(reply, ApiError):
                 self._on_error(reply, pod, on_failed)
             else:

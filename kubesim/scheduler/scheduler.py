@@ -44,8 +44,9 @@ from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MICROSECOND, Loop, Timer
 
 NAME: Final = "default-scheduler"
-# What one cycle takes: a default kube-scheduler decides on one to three thousand Pods a second in clusters of this
-# size, of which we take the middle.
+# What one cycle takes, 2,000 Pods a second: our assumption. kube-scheduler's own benchmark asks for at least 270 a
+# second on 5,000 nodes (test/integration/scheduler_perf/misc/performance-config.yaml @v1.36); what bounds a rollout on
+# a real cluster is its controllers' request limit, and a cycle much longer than this would hide that.
 CYCLE_NS: Final = 500 * MICROSECOND
 _MESSAGE_MAX: Final = 1024
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
@@ -73,6 +74,7 @@ class Scheduler:
         self._preemptor = Preemptor(loop, client, recorder, self.nominator, self._pods)
         self._assumed: dict[str, QueuedPod] = {}
         self._is_armed = False
+        self._is_stopped = False
         self._flush_timer: Timer | None = None
         self._flush_at_ns = 0
         informers.informer(NODE).add_handler(self._on_node_add, self._on_node_update, self._on_node_delete)
@@ -81,8 +83,9 @@ class Scheduler:
         informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, self._on_pod_delete)
 
     def stop(self) -> None:
-        """The process has ended: nothing more is decided."""
-        self._is_armed = True
+        """The process has ended: nothing more is decided, and answers under way reach nobody."""
+        self._is_stopped = True
+        self._preemptor.stop()
         if self._flush_timer is not None:
             self._flush_timer.cancel()
 
@@ -242,6 +245,8 @@ class Scheduler:
 
     def _wake(self) -> None:
         """See to it that a cycle runs while one can, and that time's own doings are not missed."""
+        if self._is_stopped:
+            return
         if not self._is_armed and self.queue.has_next:
             self._is_armed = True
             self._loop.post(CYCLE_NS, self._run_next, None)
@@ -262,6 +267,8 @@ class Scheduler:
 
     def _run_next(self, _: object) -> None:
         self._is_armed = False
+        if self._is_stopped:
+            return
         queued = self.queue.pop()
         if queued is not None:
             self._schedule(queued)
@@ -297,6 +304,8 @@ class Scheduler:
         )
 
         def on_done(problem: str) -> None:
+            if self._is_stopped:
+                return
             if problem:
                 self._fail_binding(queued, problem)
             else:
@@ -315,6 +324,8 @@ class Scheduler:
         }
 
         def on_reply(reply: Reply) -> None:
+            if self._is_stopped:
+                return
             if isinstance(reply, ApiError):
                 self._fail_binding(queued, f'running Bind plugin "DefaultBinder": {reply.message}')
             else:

@@ -72,9 +72,7 @@ def validate_pod_spec(spec: Object, path: str, *, is_pod: bool, pod_name: str = 
     grace_period_s = spec.get("terminationGracePeriodSeconds")
     if grace_period_s is None:
         yield required(f"{path}.terminationGracePeriodSeconds")
-    volumes, causes = validate_volumes(
-        spec.get("volumes") or (), f"{path}.volumes", is_pod=is_pod, pod_name=pod_name
-    )
+    volumes, causes = validate_volumes(spec.get("volumes") or (), f"{path}.volumes", is_pod=is_pod, pod_name=pod_name)
     yield from causes
     claims = spec.get("resourceClaims") or ()
     yield from _resource_claims(claims, f"{path}.resourceClaims")
@@ -113,9 +111,7 @@ def _all_containers(spec: Object, context: PodContext, path: str) -> Iterator[Ca
         yield from validate_init_containers(init, regular, context, f"{path}.initContainers")
     ephemeral = spec.get("ephemeralContainers")
     if ephemeral:
-        yield from validate_ephemeral_containers(
-            ephemeral, [*regular, *init], context, f"{path}.ephemeralContainers"
-        )
+        yield from validate_ephemeral_containers(ephemeral, [*regular, *init], context, f"{path}.ephemeralContainers")
 
 
 def _resource_claims(claims: Sequence[Object], path: str) -> Iterator[Cause]:

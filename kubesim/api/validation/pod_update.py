@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kubesim.api import names
+from kubesim.api.kinds import POD
 from kubesim.api.objects import Object, annotations_of
 from kubesim.api.validation.equality import equivalent
 from kubesim.api.validation.field import forbidden, invalid, required
+from kubesim.api.validation.metadata import validate_object_meta
 from kubesim.api.validation.pod_internal_form import internal_form, spec_diff
 from kubesim.api.validation.pod_placement import validate_tolerations
 from kubesim.api.validation.pod_spec import validate_spec_of_pod
@@ -33,7 +35,8 @@ def validate_pod_update(new: Object, old: Object) -> list[Cause]:
     """The rules that an update through the Pod itself breaks; little is looked at when the spec is the same object."""
     spec, old_spec = new.get("spec") or {}, old.get("spec") or {}
     annotations, old_annotations = annotations_of(new), annotations_of(old)
-    causes: list[Cause] = []
+    # Upstream looks at the metadata once more as it does on create, and reports what it finds once more.
+    causes = [] if new["metadata"] is old["metadata"] else validate_object_meta(POD, new["metadata"])
     if annotations:
         causes += validate_pod_annotations(annotations, spec, "metadata.annotations")
     if spec is not old_spec:

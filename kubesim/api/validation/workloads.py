@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 from kubesim.api import names, selectors
 from kubesim.api.int_or_string import IntOrString
+from kubesim.api.kinds import CONTROLLER_REVISION
 from kubesim.api.memo import IdentityMemo
 from kubesim.api.objects import Object
 from kubesim.api.validation.equality import equivalent
 from kubesim.api.validation.field import forbidden, invalid, not_supported, required
 from kubesim.api.validation.formats import is_valid_selector, label_selector, nonnegative
+from kubesim.api.validation.metadata import validate_object_meta
 from kubesim.api.validation.pod_template import validate_pod_template_spec
 from kubesim.api.validation.rules import Rules
 from kubesim.errors import Cause
@@ -243,7 +245,9 @@ def _create_revision(revision: Object) -> list[Cause]:
 
 
 def _update_revision(new: Object, old: Object) -> list[Cause]:
-    causes = list(nonnegative("revision", new.get("revision", 0)))
+    # Upstream checks the metadata once more as it does on create.
+    causes = validate_object_meta(CONTROLLER_REVISION, new["metadata"])
+    causes += nonnegative("revision", new.get("revision", 0))
     if new.get("data") != old.get("data"):
         causes.append(invalid("data", new.get("data"), "field is immutable"))
     return causes

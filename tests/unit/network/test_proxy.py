@@ -8,6 +8,7 @@ from data_plane import endpoint_slice, failure, service
 from kubesim.network.endpoints import DROPPED, REJECTED, Backend
 from kubesim.sim.loop import SECOND
 
+STICKY = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}}
 A, B, C = Backend("10.244.0.1", 8080), Backend("10.244.0.2", 8080), Backend("10.244.0.3", 8080)
 
 
@@ -213,11 +214,9 @@ class TestLag:
 class TestSessionAffinity:
     """ClientIP affinity. Upstream: pkg/proxy/iptables/proxier.go:writeServiceToEndpointRules @v1.36."""
 
-    SPEC = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}}
-
     def test_a_client_stays_with_its_endpoint(self, plane):
         """Connections of one client go to one endpoint; clients spread."""
-        put(plane, {A.ip: "ready", B.ip: "ready"}, **self.SPEC)
+        put(plane, {A.ip: "ready", B.ip: "ready"}, **STICKY)
 
         picks = [reached(plane, client=f"10.244.9.{number}") for number in range(30)]
 
@@ -226,7 +225,7 @@ class TestSessionAffinity:
 
     def test_affinity_ends_with_the_endpoint(self, plane):
         """An endpoint that is no longer used loses its clients."""
-        put(plane, {A.ip: "ready", B.ip: "ready"}, **self.SPEC)
+        put(plane, {A.ip: "ready", B.ip: "ready"}, **STICKY)
         (first,) = reached(plane)
         plane.put_slice(endpoint_slice("web", {({A, B} - {first}).pop().ip: "ready"}))
         plane.wait(2)
@@ -235,7 +234,7 @@ class TestSessionAffinity:
 
     def test_affinity_ends_after_the_timeout_without_a_connection(self, plane):
         """Each connection starts the time anew."""
-        put(plane, {f"10.244.0.{number}": "ready" for number in range(1, 101)}, **self.SPEC)
+        put(plane, {f"10.244.0.{number}": "ready" for number in range(1, 101)}, **STICKY)
         (first,) = reached(plane)
         plane.wait(59)
         (second,) = reached(plane)

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "network"))
 
-from data_plane import DataPlane  # noqa: E402
+from data_plane import DataPlane
 
 
 @pytest.fixture

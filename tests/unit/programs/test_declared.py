@@ -119,6 +119,18 @@ def test_nothing_happens_after_a_kill(plane):
     assert plane.health_changes == [(0.0, "10.244.0.1")] * 2
 
 
+def test_a_lost_process_tells_nobody(plane, client):
+    """Its node's power is gone: no end is reported, no connection reset, and a call ends at its timeout."""
+    process = declare(plane, requestSeconds=5)
+    got = []
+    client.request(process.pod_ip, 8080, "?", 2_000_000_000, got.append)
+    plane.wait(1)
+    process.lose()
+    plane.wait(5)
+
+    assert ([answer.failure for answer in got], plane.ends) == (["timeout"], [])
+
+
 def test_a_port_in_use_ends_the_second_process(plane):
     """Two processes of one Pod cannot listen on the same port."""
     declare(plane, listen=[8080])

@@ -165,7 +165,7 @@ def test_a_password_is_written_once(plane):
     start(plane, volume, env={**DATABASE_ENV, "POSTGRES_PASSWORD": "changed"})
 
     assert Session(plane).login == Rows()
-    assert Session(plane, LOGIN._replace(password="changed")).login == Rejected(
+    assert Session(plane, Startup("vehicles", "changed", "vehicles")).login == Rejected(
         "28P01", 'FATAL: password authentication failed for user "vehicles"'
     )
     assert Session(plane, LOGIN._replace(database="other")).login == Rejected(

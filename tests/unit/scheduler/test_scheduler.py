@@ -260,3 +260,32 @@ def test_a_pod_that_nothing_wakes_is_tried_again_in_time(minutes, tries) -> None
     cluster.after(minutes * MINUTE)
 
     assert sum(e["count"] for e in cluster.do(list_all(EVENT, "default"))["items"]) == tries
+
+
+def test_a_stopped_scheduler_says_nothing_more() -> None:
+    """The binding that was sent takes effect, but nobody is there to tell of it, and the next Pod stays as it is."""
+    cluster = Cluster(make_node("n1"))
+    cluster.add_pod("sent")
+    while not cluster.scheduler.snapshot.nodes["n1"].pods:
+        cluster.loop.run_until(cluster.loop.next_at_ns())
+    cluster.scheduler.stop()
+    cluster.add_pod("late")
+    cluster.after(SECOND)
+
+    assert cluster.pod("sent")["spec"]["nodeName"] == "n1"
+    assert "nodeName" not in cluster.pod("late")["spec"]
+    assert cluster.events("sent") == []
+
+
+def test_a_pod_deleted_while_its_binding_is_under_way_frees_its_node() -> None:
+    """The binding fails, the room is free again, and the Pod is not tried once more."""
+    cluster = Cluster(make_node("n1", cpu="1"))
+    cluster.add_pod("gone", cpu="1")
+    while not cluster.scheduler.snapshot.nodes["n1"].pods:
+        cluster.loop.run_until(cluster.loop.next_at_ns())
+    cluster.do(delete(POD, "default", "gone"))
+    cluster.add_pod("next", cpu="1")
+    cluster.after(3 * SECOND)
+
+    assert cluster.pod("next")["spec"]["nodeName"] == "n1"
+    assert [entry.pod["metadata"]["name"] for entry in cluster.scheduler.snapshot.nodes["n1"].pods.values()] == ["next"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubesim.scheduler.evaluation import node_count_to_find
-from kubesim.scheduler.plugins.node_resources import NodeResourcesBalancedAllocation, NodeResourcesFit
+from kubesim.scheduler.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
+from kubesim.scheduler.plugins.node_resources_fit import NodeResourcesFit
 from kubesim.scheduler.profile import PodProfiles
 from kubesim.scheduler.resources import compute_requests
 from kubesim.scheduler.snapshot import NodeInfo
@@ -98,12 +99,12 @@ def test_requests_of_a_pod(spec, expected) -> None:
     ids=["few", "a hundred", "48 %", "42 %", "10 %", "5 %"],
 )
 def test_how_many_feasible_nodes_are_enough(nodes, wanted) -> None:
-    """Upstream: schedule_one.go:numFeasibleNodesToFind; 250, 1000, 5000 and 6000 as in its unit test @v1.36"""
+    """Upstream: schedule_one.go:numFeasibleNodesToFind; 1000 and 6000 as in TestNumFeasibleNodesToFind @v1.36"""
     assert node_count_to_find(nodes) == wanted
 
 
 def test_an_empty_and_a_half_full_node_score_as_upstream_has_it(node, pod) -> None:
-    """Upstream: least_allocated_test.go and balanced_allocation_test.go, by hand from the formulas @v1.36"""
+    """By hand from the formulas in noderesources/{least_allocated,balanced_allocation}.go @v1.36."""
     requests = PodProfiles().of(pod("p", cpu="1", memory="2Gi")).requests
     empty = NodeInfo(node("n", cpu="4", memory="8Gi"))
     skewed = NodeInfo(node("n", cpu="4", memory="16Gi"))
