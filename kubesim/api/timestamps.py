@@ -15,17 +15,17 @@ _SECOND = 1_000_000_000
 
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
-    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def to_time(at_ns: int) -> str:
     """`metav1.Time`: whole seconds, cut down, e.g. `2026-01-01T00:00:07Z`."""
-    return _second(at_ns // _SECOND) + "Z"
+    return _second(at_ns // _SECOND)
 
 
 def to_micro_time(at_ns: int) -> str:
     """`metav1.MicroTime`: six digits of fraction, e.g. `2026-01-01T00:00:07.250000Z`."""
-    return f"{_second(at_ns // _SECOND)}.{at_ns % _SECOND // 1000:06d}Z"
+    return f"{_second(at_ns // _SECOND)[:-1]}.{at_ns % _SECOND // 1000:06d}Z"
 
 
 @lru_cache(maxsize=65536)

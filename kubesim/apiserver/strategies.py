@@ -187,4 +187,8 @@ def carried_metadata(new: Object, old: Object) -> Object:
     metadata.pop("generateName", None)
     if "generateName" in old:
         metadata["generateName"] = old["generateName"]
+    for field in ("labels", "annotations", "finalizers", "ownerReferences"):
+        # What a patch has emptied reads as absent, as in Go's encoding.
+        if field in metadata and not metadata[field]:
+            del metadata[field]
     return metadata

@@ -8,7 +8,7 @@ Upstream: client-go/tools/record/{event.go,events_cache.go} @v1.36
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from kubesim.api.kinds import EVENT
 from kubesim.api.objects import Object
@@ -28,34 +28,38 @@ _EPOCH_NS = 1_767_225_600 * SECOND
 _COMBINED = "(combined from similar events): "
 
 
-@final
-class _Spam:
-    """A bucket of 25 that refills one every 300 s, refusing instead of waiting."""
+class _Sent(NamedTuple):
+    """An Event that was sent: its message as correlated, its name, how often, and since when it counts."""
 
-    __slots__ = ("at_ns", "tokens")
-
-    def __init__(self, now_ns: int) -> None:
-        self.tokens = _SPAM_BURST * _SPAM_INTERVAL_NS
-        self.at_ns = now_ns
-
-    def take(self, now_ns: int) -> bool:
-        self.tokens = min(_SPAM_BURST * _SPAM_INTERVAL_NS, self.tokens + now_ns - self.at_ns)
-        self.at_ns = now_ns
-        if self.tokens < _SPAM_INTERVAL_NS:
-            return False
-        self.tokens -= _SPAM_INTERVAL_NS
-        return True
+    message: str
+    name: str
+    times: int
+    first: str
 
 
 @final
-class _Similar:
-    """The different messages of one kind of event about one object."""
+class _Group:
+    """What is remembered of one source's Events of one reason about one object."""
 
-    __slots__ = ("last_ns", "messages")
+    __slots__ = ("last_ns", "messages", "sent")
 
     def __init__(self) -> None:
-        self.messages: dict[str, None] = {}
         self.last_ns = 0
+        self.messages: tuple[str, ...] = ()
+        self.sent: tuple[_Sent, ...] = ()
+
+
+def _aggregate(group: _Group, message: str, now_ns: int) -> str:
+    """The message as it is to be sent: itself, or combined where too many different ones came lately."""
+    if now_ns - group.last_ns > _SIMILAR_WITHIN_NS:
+        group.messages = ()
+    group.last_ns = now_ns
+    if message not in group.messages:
+        group.messages += (message,)
+    if len(group.messages) < _SIMILAR_MAX:
+        return message
+    group.messages = group.messages[1:]
+    return _COMBINED + message
 
 
 def _bounded(cache: dict[Any, Any]) -> None:
@@ -74,60 +78,59 @@ class Recorder:
         self._source: Object = {"component": component, "host": host} if host else {"component": component}
         self._host = host
         self._last_ns = 0
-        self._spam: dict[str, _Spam] = {}
-        self._similar: dict[tuple[str, str, str], _Similar] = {}
-        self._sent: dict[tuple[str, str, str, str], Object] = {}
+        # Tokens left, in ns of refill, and since when, by what the Event is about.
+        self._spam: dict[str, tuple[int, int]] = {}
+        self._groups: dict[tuple[str, str, str], _Group] = {}
 
     def event(self, obj: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Record that something happened to `obj`. `type_` is Normal or Warning."""
         now_ns = self._loop.now_ns
-        metadata = obj["metadata"]
-        uid = metadata.get("uid", "") + field_path
-        message, key = self._aggregate(uid, type_, reason, message, now_ns)
-        spam = self._spam.get(uid)
-        if spam is None:
-            spam = self._spam[uid] = _Spam(now_ns)
-            _bounded(self._spam)
-        before = self._sent.get(key)
-        if not spam.take(now_ns):
+        subject = obj["metadata"].get("uid", "") + field_path
+        key = (subject, type_, reason)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group()
+            _bounded(self._groups)
+        message = _aggregate(group, message, now_ns)
+        if not self._take_token(subject, now_ns):
             return
-        if before is not None:
-            self._count(key, before, message, now_ns)
-            return
+        for sent in group.sent:
+            if sent.message == message or (message.startswith(_COMBINED) and sent.message.startswith(_COMBINED)):
+                self._count(group, sent, obj, key, message, field_path)
+                return
         event = self._build(obj, type_, reason, message, field_path, now_ns)
-        self._sent[key] = event
-        _bounded(self._sent)
+        group.sent += (_Sent(message, event["metadata"]["name"], 1, event["firstTimestamp"]),)
         self._client.send(create(EVENT, event), ignore_reply)
 
-    def _aggregate(
-        self, uid: str, type_: str, reason: str, message: str, now_ns: int
-    ) -> tuple[str, tuple[str, str, str, str]]:
-        group = (uid, type_, reason)
-        similar = self._similar.get(group)
-        if similar is None:
-            similar = self._similar[group] = _Similar()
-            _bounded(self._similar)
-        elif now_ns - similar.last_ns > _SIMILAR_WITHIN_NS:
-            similar.messages.clear()
-        similar.last_ns = now_ns
-        similar.messages[message] = None
-        if len(similar.messages) < _SIMILAR_MAX:
-            return message, (uid, type_, reason, message)
-        del similar.messages[next(iter(similar.messages))]
-        return _COMBINED + message, (uid, type_, reason, _COMBINED)
+    def _take_token(self, subject: str, now_ns: int) -> bool:
+        """A bucket of 25 that refills one every 300 s, refusing instead of waiting."""
+        full = _SPAM_BURST * _SPAM_INTERVAL_NS
+        tokens, since_ns = self._spam.get(subject, (full, now_ns))
+        tokens = min(full, tokens + now_ns - since_ns)
+        if tokens < _SPAM_INTERVAL_NS:
+            return False
+        self._spam[subject] = (tokens - _SPAM_INTERVAL_NS, now_ns)
+        _bounded(self._spam)
+        return True
 
-    def _count(self, key: tuple[str, str, str, str], before: Object, message: str, now_ns: int) -> None:
-        event = {**before, "count": before["count"] + 1, "lastTimestamp": to_time(now_ns), "message": message}
-        self._sent[key] = event
-        metadata = event["metadata"]
-        changes = {"count": event["count"], "lastTimestamp": event["lastTimestamp"], "message": message}
+    def _count(
+        self, group: _Group, sent: _Sent, obj: Object, key: tuple[str, str, str], message: str, field_path: str
+    ) -> None:
+        """Raise the count of an Event that was sent before."""
+        now_ns = self._loop.now_ns
+        counted = _Sent(message, sent.name, sent.times + 1, sent.first)
+        group.sent = tuple(counted if each is sent else each for each in group.sent)
+        changes = {"count": counted.times, "lastTimestamp": to_time(now_ns), "message": message}
 
         def on_reply(reply: Reply) -> None:
             if isinstance(reply, ApiError) and reply.code == 404:
                 # The Event has expired meanwhile: upstream creates it anew with the count so far.
+                event = self._build(obj, key[1], key[2], message, field_path, self._loop.now_ns)
+                event = {**event, "count": counted.times, "firstTimestamp": counted.first}
                 self._client.send(create(EVENT, event), ignore_reply)
 
-        self._client.send(patch(EVENT, metadata["namespace"], metadata["name"], changes), on_reply)
+        namespace = obj["metadata"].get("namespace", "default")
+        self._client.send(patch(EVENT, namespace, sent.name, changes), on_reply)
 
     def _build(
         self, obj: Object, type_: str, reason: str, message: str, field_path: str, now_ns: int

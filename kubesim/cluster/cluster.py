@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, final
 
+from kubesim.api.conditions import is_condition_true
 from kubesim.api.kinds import DEPLOYMENT, NODE, POD
 from kubesim.api.objects import Key, Object, key_of
 from kubesim.api.requests import Options, Request, create, create_subresource, delete, patch
@@ -27,6 +28,7 @@ from kubesim.cluster.applying import Applier
 from kubesim.cluster.bootstrap import fresh_objects
 from kubesim.cluster.control_plane import ControllerManager, ControlPlane, SchedulerProcess
 from kubesim.cluster.data_plane import DataPlane
+from kubesim.cluster.faults import Faults
 from kubesim.cluster.options import ClusterOptions
 from kubesim.cluster.recording import Recording
 from kubesim.cluster.references import find_object, nearest_name, parse_kind, parse_reference
@@ -35,6 +37,7 @@ from kubesim.errors import UserError
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import SECOND, Loop
 from kubesim.sim.trace import Trace
+from kubesim.users.ledger import Audit
 from kubesim.users.load import Load, Plan
 
 _ADMIN = Identity("kubernetes-admin")
@@ -66,6 +69,7 @@ class Cluster:
         self.controller_manager = ControllerManager(self.plane, self._chooser, options)
         self.scheduler = SchedulerProcess(self.plane, self._chooser, options)
         self.data_plane = DataPlane(self.plane, self._chooser, options)
+        self.faults = Faults(self.data_plane, self.recording)
         self._applier = Applier(self.send, self._check, self._stored)
         self._loads: list[Load] = []
 
@@ -246,6 +250,28 @@ class Cluster:
         pods = self.list("pods", obj["metadata"]["namespace"])
         return [pod for pod in pods if _controller_uid(pod) in owners]
 
+    # --- faults; `cluster.faults` has the others ---
+
+    def crash(self, reference: str, container: str = "", exit_code: int = 1, namespace: str = "") -> None:
+        """End the process of a container of a Pod, or of a workload's first Ready Pod.
+
+        Raises:
+            UserError: there is no such container, or it does not run.
+        """
+        self.faults.crash(self.ready_pod_of(reference, namespace), container, exit_code)
+
+    def ready_pod_of(self, reference: str, namespace: str = "") -> Object:
+        """A Pod by its own reference, or the first Ready one by name of a workload, else its first one.
+
+        Raises:
+            UserError: the workload has no Pod.
+        """
+        pods = self.pods_of(reference, namespace)
+        if not pods:
+            raise UserError(f"{reference} has no Pod now; wait until it has one")
+        is_ready = [is_condition_true(pod["status"].get("conditions"), "Ready") for pod in pods]
+        return pods[is_ready.index(True)] if True in is_ready else pods[0]
+
     # --- users ---
 
     def load(self, service: str, namespace: str = "", **plan: Any) -> Load:
@@ -260,6 +286,10 @@ class Cluster:
         self._loads.append(load)
         load.start()
         return load
+
+    def audit(self, load: Load) -> Audit:
+        """Compare what a load's users were told is stored with what the databases hold now."""
+        return load.ledger.compare(self.data_plane.database_rows(load.ledger.table))
 
     # --- inside ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from kubesim.api.kinds import ENDPOINT_SLICE, SERVICE
 from kubesim.api.objects import Object
@@ -19,6 +19,7 @@ from kubesim.node.caches import ClusterCaches
 from kubesim.node.kubelet import Kubelet, NodeConfig
 from kubesim.node.simulated import ImageCatalogue, SimRuntime
 from kubesim.programs.catalog import Catalog
+from kubesim.programs.postgres import PostgresProgram, rows_in
 from kubesim.programs.program import Volume
 from kubesim.sim.chooser import Chooser
 
@@ -92,6 +93,20 @@ class DataPlane:
     def disk_of(self, volume_name: str) -> Volume | None:
         """What the PersistentVolume of that name holds."""
         return self.caches.disks.get(volume_name)
+
+    def database_rows(self, table: str) -> dict[str, Any]:
+        """The rows of a table in every PostgreSQL that runs; where none does, those in the volumes that outlive Pods."""
+        rows: dict[str, Any] = {}
+        is_there = False
+        for node in self.nodes.values():
+            for process in node.runtime.processes():
+                if isinstance(process.program, PostgresProgram):
+                    is_there = True
+                    rows.update(process.program.rows(table))
+        if not is_there:
+            for volume in self.caches.disks.values():
+                rows.update(rows_in(volume, table))
+        return rows
 
     def node_of(self, pod: Object) -> Node:
         """The machine on which a Pod is.

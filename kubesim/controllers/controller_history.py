@@ -1,7 +1,8 @@
 """ControllerRevisions: the templates that a StatefulSet or DaemonSet has had, numbered, named by their hash.
 
 Here the hash is Kubernetes' own to the letter: what is hashed is the JSON that the object shows as its `data`.
-Upstream: pkg/controller/history/controller_history.go, pkg/controller/statefulset/stateful_set_utils.go:newRevision @v1.36
+Upstream: pkg/controller/history/controller_history.go,
+pkg/controller/statefulset/stateful_set_utils.go:newRevision @v1.36
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ Requests = Generator[Request | Wait, Any, Any]
 
 
 def create_revision(owner: Object, revision: Object, collision_count: int) -> Requests:
-    """Create the revision under the first name that is free or holds the same data; returns (revision, collision count).
+    """Create the revision under a name that is free or holds the same data; returns (revision, collision count).
 
     As upstream's, a second name does not reach the hash label.
     """
@@ -118,7 +119,8 @@ def create_revision(owner: Object, revision: Object, collision_count: int) -> Re
     while True:
         name = _name(owner, hash_revision(revision["data"], collision_count))
         try:
-            created = yield create(CONTROLLER_REVISION, {**revision, "metadata": {**revision["metadata"], "name": name}})
+            named = {**revision, "metadata": {**revision["metadata"], "name": name}}
+            created = yield create(CONTROLLER_REVISION, named)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise

@@ -1,4 +1,4 @@
-"""What a controller has written, against what its informers have seen: it must not decide on a past before its own acts.
+"""What a controller has written, against what its informers have seen: it must not decide on a past before its acts.
 
 Newer than `Expectations` and simpler: a revision per kind instead of counts. Deletions carry no revision and are not
 waited for.

@@ -18,7 +18,6 @@ from kubesim.controllers.volume_claims import (
     STORAGE_PROVISIONER,
     claim_reference,
     class_name_of,
-    provisioner_of,
 )
 
 BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
@@ -237,9 +236,11 @@ def with_deletion_finalizer(volume: Object) -> Object:
 
 
 def without_finalizer(obj: Object, finalizer: str) -> Object:
-    """The object without the finalizer."""
-    left = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
-    return with_metadata(obj, finalizers=left or None) if "finalizers" in obj["metadata"] else obj
+    """The object without the finalizer; itself if it has none such."""
+    finalizers = obj["metadata"].get("finalizers") or ()
+    if finalizer not in finalizers:
+        return obj
+    return with_metadata(obj, finalizers=[name for name in finalizers if name != finalizer] or None)
 
 
 def is_released(volume: Object, claim: Object | None) -> bool:
@@ -252,14 +253,9 @@ def is_released(volume: Object, claim: Object | None) -> bool:
         return False
     if claim is None or claim["metadata"]["uid"] != reference["uid"]:
         return True
-    return (claim["spec"].get("volumeName") or volume["metadata"]["name"]) != volume["metadata"]["name"]
+    return claim["spec"].get("volumeName", "") not in ("", volume["metadata"]["name"])
 
 
 def is_provisioned(volume: Object) -> bool:
     """Whether the volume was made for a claim."""
     return PROVISIONED_BY in annotations_of(volume)
-
-
-def is_requested(claim: Object, provisioner: str) -> bool:
-    """Whether this provisioner has been asked for the claim's volume and there is none yet."""
-    return not claim["spec"].get("volumeName") and provisioner_of(claim) == provisioner

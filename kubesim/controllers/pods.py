@@ -11,6 +11,7 @@ from kubesim.client.informer import Lister
 from kubesim.sim.loop import SECOND
 
 BY_CONTROLLER = "controller"
+BY_NODE = "node"
 
 
 def _controller_values(pod: Object) -> tuple[str, ...]:
@@ -33,6 +34,21 @@ def pods_of(lister: Lister, owner: Object) -> list[Object]:
 def orphans_in(lister: Lister, namespace: str) -> list[Object]:
     """The namespace's Pods without a controller."""
     return list(lister.index_map(BY_CONTROLLER, "orphans/" + namespace).values())
+
+
+def _node_values(pod: Object) -> tuple[str, ...]:
+    name = pod["spec"].get("nodeName")
+    return (name,) if name else ()
+
+
+def index_by_node(lister: Lister) -> None:
+    """Have the lister answer `pods_on`."""
+    lister.add_index(BY_NODE, _node_values)
+
+
+def pods_on(lister: Lister, node_name: str) -> list[Object]:
+    """The Pods bound to a node, in the order in which they were bound."""
+    return list(lister.index_map(BY_NODE, node_name).values())
 
 
 def is_active(pod: Object) -> bool:

@@ -10,15 +10,15 @@ Upstream: pkg/controller/statefulset/{stateful_set,stateful_set_control}.go @v1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Generator, Sequence
+from typing import Any, final
 
 from kubesim.api.kinds import CONTROLLER_REVISION, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
 from kubesim.api.objects import Key, Object, controller_of, key_of, labels_of
 from kubesim.api.requests import delete, update
 from kubesim.api.selectors import compile_selector
 from kubesim.client.workqueue import WorkQueue
-from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Wait, Worker
+from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Wait, Worker
 from kubesim.controllers.controller_history import (
     Requests,
     beyond_limit,
@@ -55,6 +55,7 @@ from kubesim.controllers.together import in_slow_start
 from kubesim.errors import ApiError
 from kubesim.sim.loop import MILLISECOND, SECOND
 
+Steps = Generator[Step, Any, Any]
 # Upstream: stateful_set_control.go:MaxBatchSize
 _BATCH_MAX = 500
 # Upstream: client-go/util/retry/util.go:DefaultRetry, without its jitter
@@ -86,7 +87,7 @@ class StatefulSetController:
         self._control = StatefulPods(context.recorder, self._own_writes, self._pods, claims.lister)
         informers.informer(STATEFUL_SET).add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
         informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, self._on_pod_delete)
-        # Upstream: --concurrent-statefulset-syncs=5
+        # Upstream's default of --concurrent-statefulset-syncs.
         self.workers = (Worker(self._queue, self.reconcile, 5),)
 
     # --- what wakes it ---
@@ -190,8 +191,11 @@ class StatefulSetController:
         current = next((each for each in revisions if each["metadata"]["name"] == named), newest)
         return current, newest, collisions
 
-    def _update_pods(self, view: View, pods: Sequence[Object], collisions: int, now_ns: int) -> Requests:
-        """Do what can be done now; returns (failure or None, status). Upstream: stateful_set_control.go:updateStatefulSet"""
+    def _update_pods(self, view: View, pods: Sequence[Object], collisions: int, now_ns: int) -> Steps:
+        """Do what can be done now; returns (failure or None, status).
+
+        Upstream: stateful_set_control.go:updateStatefulSet
+        """
         status = compute_status(view, pods, collisions, now_ns)
         if is_going(view.stateful_set):
             return None, status
@@ -212,7 +216,7 @@ class StatefulSetController:
 
     # --- place by place ---
 
-    def _establish(self, view: View, now_ns: int) -> Requests:
+    def _establish(self, view: View, now_ns: int) -> Steps:
         """The wanted Pods there, the others gone; returns whether that stands in the way of an update."""
         ordered = view.stateful_set["spec"].get("podManagementPolicy") != "Parallel"
         unhealthy = first_unavailable(view, now_ns)

@@ -57,7 +57,7 @@ def start_ordinal(stateful_set: Object) -> int:
 
 def is_wanted(pod: Object, stateful_set: Object) -> bool:
     """Whether the Pod's ordinal is one that the set is to have."""
-    return 0 <= ordinal_of(pod) - start_ordinal(stateful_set) < stateful_set["spec"]["replicas"]
+    return bool(0 <= ordinal_of(pod) - start_ordinal(stateful_set) < stateful_set["spec"]["replicas"])
 
 
 def claim_name(template: Object, stateful_set: Object, ordinal: int) -> str:
@@ -109,7 +109,7 @@ def storage_matches(stateful_set: Object, pod: Object) -> bool:
 
 def identity_matches(pod: Object) -> bool:
     """Whether the Pod carries the label with its own name."""
-    return labels_of(pod).get(POD_NAME_LABEL) == pod["metadata"]["name"]
+    return bool(labels_of(pod).get(POD_NAME_LABEL) == pod["metadata"]["name"])
 
 
 def with_identity(pod: Object) -> Object:

@@ -37,6 +37,22 @@ _HEALTHY: Final = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+_RUNTIME_FEATURES: Final[Object] = {"recursiveReadOnlyMounts": True, "userNamespaces": False}
+# What the real node says of itself beside its conditions.
+_CONSTANT_STATUS: Final[Object] = {
+    "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+    "declaredFeatures": [
+        "ExtendWebSocketsToKubelet",
+        "InPlacePodLevelResourcesVerticalScaling",
+        "InPlacePodVerticalScalingInitContainers",
+        "RestartAllContainersOnContainerExits",
+    ],
+    "features": {"supplementalGroupsPolicy": True},
+    "runtimeHandlers": [
+        {"name": "", "features": _RUNTIME_FEATURES},
+        {"name": "runc", "features": _RUNTIME_FEATURES},
+    ],
+}
 _NODE_EVENTS: Final = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
 
 
@@ -149,7 +165,7 @@ class NodeReporter:
                 {"type": "InternalIP", "address": config.address},
                 {"type": "Hostname", "address": config.name},
             ],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            **_CONSTANT_STATUS,
             "nodeInfo": {
                 "machineID": config.machine_id,
                 "systemUUID": config.machine_id,

@@ -158,7 +158,7 @@ class Runtime(Protocol):
         """Start; `on_done` gets None or a failure."""
         ...
 
-    def stop_container(self, uid: str, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
+    def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
         """SIGTERM, then SIGKILL after the grace; `on_done(None)` once it has ended."""
         ...
 

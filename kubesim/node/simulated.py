@@ -25,7 +25,7 @@ from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from kubesim.api.objects import Object
     from kubesim.network.fabric import Fabric
@@ -129,13 +129,16 @@ class _Container:
 class _Pod:
     """A sandbox with its place in the network and what is needed to start its containers."""
 
-    __slots__ = ("annotations", "containers", "host", "sandbox")
+    __slots__ = ("annotations", "host", "sandbox")
 
     def __init__(self, sandbox: PodSandbox, host: Host, annotations: Mapping[str, str]) -> None:
         self.sandbox = sandbox
         self.host: Host | None = host
         self.annotations = annotations
-        self.containers: dict[str, _Container] = {}
+
+    def containers(self) -> list[_Container]:
+        """The latest container of each name; a record's handle is its container."""
+        return [record.handle for record in self.sandbox.containers.values()]
 
 
 _NO_ANNOTATIONS: Final[Mapping[str, str]] = {}
@@ -253,7 +256,7 @@ class SimRuntime:
         pod = self._pods.pop(uid, None)
         if pod is None:
             return
-        for container in pod.containers.values():
+        for container in pod.containers():
             if container.process is not None:
                 container.process.lose()
             self.output.pop(container.record.id, None)
@@ -280,7 +283,7 @@ class SimRuntime:
             before.previous = before.handle = None
             record.previous = before
         pod.sandbox.containers[name] = record
-        record.handle = pod.containers[name] = _Container(self, pod, config, record)
+        record.handle = _Container(self, pod, config, record)
         on_done(record)
 
     def start_container(self, uid: str, record: ContainerRecord, on_done: OnDone) -> None:
@@ -289,10 +292,10 @@ class SimRuntime:
     def _container_started(self, call: tuple[str, ContainerRecord, OnDone]) -> None:
         uid, record, on_done = call
         pod = self._pods.get(uid)
-        container = pod.containers.get(record.name) if pod is not None else None
+        container = self._of(record)
         if self._is_down:
             return
-        if pod is None or pod.host is None or container is None or container.record is not record:
+        if pod is None or pod.host is None or container is None:
             on_done(RuntimeFailure("container not found"))
             return
         config, container.config = container.config, None
@@ -327,9 +330,9 @@ class SimRuntime:
         container.process.start()
         on_done(None)
 
-    def stop_container(self, uid: str, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
-        container = self._find(uid, record.name)
-        if container is None or container.record is not record or container.process is None:
+    def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
+        container = self._of(record)
+        if container is None or container.process is None:
             self.loop.post(0, on_done, None)
             return
         if container.stop_calls is None:
@@ -381,7 +384,8 @@ class SimRuntime:
 
     def _find(self, uid: str, name: str) -> _Container | None:
         pod = self._pods.get(uid)
-        return pod.containers.get(name) if pod is not None else None
+        record = pod.sandbox.containers.get(name) if pod is not None else None
+        return self._of(record) if record is not None else None
 
     @staticmethod
     def _of(record: ContainerRecord) -> _Container | None:
@@ -394,7 +398,7 @@ class SimRuntime:
         """The node loses power: every process is gone, nobody is told, and nothing asked of the runtime is answered."""
         self._is_down = True
         for pod in self._pods.values():
-            for container in pod.containers.values():
+            for container in pod.containers():
                 if container.process is not None:
                     container.process.lose()
                     container.process = container.sockets = container.hang = None
@@ -412,6 +416,13 @@ class SimRuntime:
                     record.exit_code = _LOST_EXIT_CODE
                     record.reason = "Unknown"
                     record.finished_at_ns = self.loop.now_ns
+
+    def processes(self) -> Iterator[RunningProcess]:
+        """The processes of all containers that run."""
+        for pod in self._pods.values():
+            for container in pod.containers.values():
+                if container.process is not None:
+                    yield container.process
 
     def process_of(self, uid: str, name: str) -> RunningProcess | None:
         """The process of a container that runs."""

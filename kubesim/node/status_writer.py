@@ -107,8 +107,8 @@ class StatusWriter:
         self._revision = int(reply["metadata"]["resourceVersion"])
         sent, self._sent = self._sent, None
         worker = self._worker
-        if sent is self.status and worker.is_alive and not worker.is_gone:
-            # The server has applied exactly this; comparing once more would show nothing.
+        if sent is self.status and sent == self._api and worker.is_alive and not worker.is_gone:
+            # The usual case, without working out once more that there is nothing to send.
             self._settle()
         else:
             self.flush()

@@ -56,7 +56,7 @@ def kill_container(worker: PodWorker, kill: Kill, grace_s: int, turn: Call | Non
         yield within(loop, grace_s * SECOND, turn)
         grace_s -= (loop.now_ns - started_ns) // SECOND
     grace_s = max(grace_s, _GRACE_MIN_S)
-    yield lambda on_done: worker.node.runtime.stop_container(worker.uid, record, grace_s * SECOND, on_done)
+    yield lambda on_done: worker.node.runtime.stop_container(record, grace_s * SECOND, on_done)
 
 
 def kill_all(worker: PodWorker, grace_s: int | None = None) -> Sequence:

@@ -101,6 +101,10 @@ class PostgresProgram:
             return
         process.after(INITIALISE_NS, self._initialise)
 
+    def rows(self, table: str) -> dict[str, Any]:
+        """The rows of a table by key, as they lie in this server's data folder."""
+        return dict(self._files.get(self._path(f"base/{table}"), {}))
+
     def _path(self, name: str) -> str:
         return self._folder + name
 

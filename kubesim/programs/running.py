@@ -95,6 +95,11 @@ class RunningProcess:
         self._on_end = on_end
         self._on_health_changed = on_health_changed
 
+    @property
+    def program(self) -> Program:
+        """What runs in it."""
+        return self._program
+
     def start(self) -> None:
         """Run the program from now on."""
         self._program.start(self)

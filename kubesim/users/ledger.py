@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from collections.abc import Mapping
+from typing import Any, NamedTuple, final
 
 from kubesim.programs.postgres import rows_in
 from kubesim.programs.program import Volume
@@ -25,10 +26,10 @@ class Audit(NamedTuple):
 class Ledger:
     """Keys of rows by what users know about them."""
 
-    __slots__ = ("_acknowledged", "_table", "_unknown")
+    __slots__ = ("_acknowledged", "_unknown", "table")
 
     def __init__(self, table: str) -> None:
-        self._table = table
+        self.table = table
         self._acknowledged: dict[str, int] = {}
         self._unknown: dict[str, int] = {}
 
@@ -42,7 +43,10 @@ class Ledger:
 
     def check(self, volume: Volume | None) -> Audit:
         """Compare with the table in a volume; None is a volume that is gone with all it held."""
-        rows = rows_in(volume, self._table)
+        return self.compare(rows_in(volume, self.table))
+
+    def compare(self, rows: Mapping[str, Any]) -> Audit:
+        """Compare with the rows that are there, by key."""
         lost = tuple(key for key in self._acknowledged if key not in rows)
         kept = len(self._acknowledged) - len(lost)
         return Audit(kept, lost, len(self._unknown), sum(key in rows for key in self._unknown))

@@ -7,9 +7,14 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple, final
 
+from kubesim.sim.loop import SECOND
+
 # The outcome of one request. SLOW is a success that took longer than the threshold. REFUSED never reached a process
 # (no address, no endpoint, nobody listens). FAILED did, or might have: reset, no answer in time, an error status.
 PENDING, SERVED, SLOW, REFUSED, FAILED = range(5)
+
+# For how long all requests must have been served before users count as served again.
+STEADY_NS = 2 * SECOND
 
 
 class Counts(NamedTuple):
@@ -85,28 +90,52 @@ class Report:
         """How long after a fault users were served again for good, in ns.
 
         Of the requests sent from `fault_ns` until before `until_ns`: from `fault_ns` to the sending of the first one
-        after the last that was not served. 0 when all were served; None when the last one was not. Requests without
-        an outcome are left out.
+        after the last that was not served. 0 when all were served. None when those after it span less than
+        `STEADY_NS`: where only some endpoints fail, a few successes in a row mean nothing. Requests from the first
+        one without an outcome on are left out, for they might still fail.
         """
-        start = bisect_left(self._sent_ns, fault_ns)
-        end = bisect_left(self._sent_ns, until_ns)
-        outcomes = self._outcomes
-        last_bad = max(outcomes.rfind(REFUSED, start, end), outcomes.rfind(FAILED, start, end))
-        if last_bad < 0:
+        span = self._outage(fault_ns, until_ns)
+        if span is None:
             return 0
-        for number in range(last_bad + 1, end):
-            if outcomes[number] in (SERVED, SLOW):
-                return self._sent_ns[number] - fault_ns
-        return None
+        recovered_ns = span[1]
+        return None if recovered_ns is None else recovered_ns - fault_ns
+
+    def first_unserved_ns(self, from_ns: int, to_ns: int) -> int | None:
+        """When the first request that was not served was sent, of those sent from one instant until before another."""
+        start, end = bisect_left(self._sent_ns, from_ns), bisect_left(self._sent_ns, to_ns)
+        found = [self._outcomes.find(outcome, start, end) for outcome in (REFUSED, FAILED)]
+        found = [number for number in found if number >= 0]
+        return self._sent_ns[min(found)] if found else None
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether a request is without an outcome."""
+        return PENDING in self._outcomes
 
     def outage_ns(self, fault_ns: int, until_ns: int) -> int | None:
         """Like `recovery_ns`, counted from the first request that was not served instead of from the fault."""
-        recovery_ns = self.recovery_ns(fault_ns, until_ns)
-        if not recovery_ns:
-            return recovery_ns
-        start = bisect_left(self._sent_ns, fault_ns)
-        bad = (number for number in range(start, len(self)) if self._outcomes[number] in (REFUSED, FAILED))
-        return recovery_ns - (self._sent_ns[next(bad)] - fault_ns)
+        span = self._outage(fault_ns, until_ns)
+        if span is None:
+            return 0
+        first_bad_ns, recovered_ns = span
+        return None if recovered_ns is None else recovered_ns - first_bad_ns
+
+    def _outage(self, fault_ns: int, until_ns: int) -> tuple[int, int | None] | None:
+        """When the first request was sent that was not served, and when the first of those that all were again."""
+        outcomes, sent_ns = self._outcomes, self._sent_ns
+        start = bisect_left(sent_ns, fault_ns)
+        end = bisect_left(sent_ns, until_ns)
+        undecided = outcomes.find(PENDING, start, end)
+        if undecided >= 0:
+            end = undecided
+        last_bad = max(outcomes.rfind(REFUSED, start, end), outcomes.rfind(FAILED, start, end))
+        if last_bad < 0:
+            return None
+        first_bad = min(found for bad in (REFUSED, FAILED) if (found := outcomes.find(bad, start, end)) >= 0)
+        good = last_bad + 1
+        if good == end or sent_ns[end - 1] - sent_ns[good] < STEADY_NS:
+            return sent_ns[first_bad], None
+        return sent_ns[first_bad], sent_ns[good]
 
     def duration_ns(self, share: float) -> int | None:
         """The duration that this share of the served requests did not exceed, e.g. 0.99; None when none was served."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
@@ -31,7 +33,7 @@ class Case(NamedTuple):
     policy: str = "Always"
     init: tuple[str, ...] = ()  # a trailing + marks a sidecar
     main: tuple[str, ...] = ("a", "b")
-    probes: dict[str, Results] = {}
+    probes: Mapping[str, Results] = MappingProxyType({})
     ready: bool = True
     deleting: bool = False
 

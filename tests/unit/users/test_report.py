@@ -58,10 +58,12 @@ def test_buckets():
     [
         pytest.param("ssssss", 0, 0, id="nothing failed"),
         pytest.param("ffssss", 0, 0, id="only before the fault"),
-        pytest.param("ssffss", 2, 2, id="two failed from the fault on"),
-        pytest.param("sssffs", 3, 2, id="the fault showed a second later"),
-        pytest.param("ssfsrs", 3, 3, id="a success in between is no recovery"),
-        pytest.param("ssf.ls", 2, 2, id="those without an outcome are left out"),
+        pytest.param("ssffsss", 2, 2, id="two failed from the fault on"),
+        pytest.param("sssffsls", 3, 2, id="the fault showed a second later"),
+        pytest.param("ssfsrsss", 3, 3, id="a success in between is no recovery"),
+        pytest.param("ssfsss.f", 1, 1, id="what follows one without an outcome is left out"),
+        pytest.param("ssfss", None, None, id="served for less than two seconds"),
+        pytest.param("ssf.sss", None, None, id="the first after the failure has no outcome yet"),
         pytest.param("ssssfr", None, None, id="not recovered"),
     ],
 )

@@ -1,0 +1,117 @@
+"""What can be done to a cluster's Pods and nodes, by name, each noted in the trace. Every fault has its healing twin."""
+
+from __future__ import annotations
+
+from typing import final
+
+from kubesim.api.objects import Object
+from kubesim.cluster.data_plane import DataPlane
+from kubesim.cluster.recording import Recording
+from kubesim.errors import UserError
+
+EXIT_SIGKILL = 137
+
+
+@final
+class Faults:
+    """Disturbances of the data plane. Pods and nodes are given as objects and names."""
+
+    def __init__(self, data_plane: DataPlane, recording: Recording | None) -> None:
+        self._data_plane = data_plane
+        self._recording = recording
+
+    def crash(self, pod: Object, container: str = "", exit_code: int = 1) -> None:
+        """End the process of a Pod's container, its first one without a name. 137 is a SIGKILL.
+
+        Raises:
+            UserError: the Pod has no such container, or it does not run.
+        """
+        name = self._container(pod, container)
+        runtime = self._data_plane.node_of(pod).runtime
+        if not runtime.end_container(pod["metadata"]["uid"], name, exit_code):
+            raise self._not_running(pod, name)
+        how = "is killed (SIGKILL)" if exit_code == EXIT_SIGKILL else f"exits with code {exit_code}"
+        self._note("crash", _pod(pod), f"the process of container {name} {how}")
+
+    def exhaust_memory(self, pod: Object, container: str = "") -> None:
+        """Let a container's process ask for more memory than its limit.
+
+        Raises:
+            UserError: the container has no memory limit, or does not run.
+        """
+        name = self._container(pod, container)
+        spec = next(each for each in pod["spec"]["containers"] if each["name"] == name)
+        limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
+        if limit is None:
+            raise UserError(f"{_pod(pod)}: container {name} has no memory limit, so nothing kills it; set one")
+        process = self._data_plane.node_of(pod).runtime.process_of(pod["metadata"]["uid"], name)
+        if process is None:
+            raise self._not_running(pod, name)
+        process.use_memory(1 << 62)
+        self._note("oom", _pod(pod), f"container {name} asks for more than its limit of {limit} and is killed")
+
+    def hang(self, pod: Object, container: str = "") -> None:
+        """Stop a container's process as SIGSTOP does: it answers nothing any more.
+
+        Raises:
+            UserError: it does not run, or hangs already.
+        """
+        name = self._container(pod, container)
+        if not self._data_plane.node_of(pod).runtime.hang_container(pod["metadata"]["uid"], name):
+            raise self._not_running(pod, name)
+        self._note("hang", _pod(pod), f"the process of container {name} hangs: it lives and answers nothing")
+
+    def wake(self, pod: Object, container: str = "") -> None:
+        """The end of `hang`; nothing happens where the container has been replaced meanwhile."""
+        name = self._container(pod, container)
+        if self._data_plane.node_of(pod).runtime.resume_container(pod["metadata"]["uid"], name):
+            self._note("wake", _pod(pod), f"the process of container {name} goes on")
+
+    def lose_power(self, node: str) -> None:
+        """A node is gone from one instant to the next."""
+        self._data_plane.lose_power(node)
+        self._note("losePower", f"node/{node}", "loses power: its Pods are gone, and nobody is told")
+
+    def restore_power(self, node: str) -> None:
+        """The node boots again."""
+        self._data_plane.restore_power(node)
+        self._note("restorePower", f"node/{node}", "has power again and boots")
+
+    def isolate(self, node: str) -> None:
+        """A node runs on and reaches nobody."""
+        self._data_plane.isolate(node)
+        self._note("isolate", f"node/{node}", "is cut off from the network; what runs on it runs on")
+
+    def rejoin(self, node: str) -> None:
+        """The end of `isolate`."""
+        self._data_plane.rejoin(node)
+        self._note("rejoin", f"node/{node}", "has its network again")
+
+    def stop_kubelet(self, node: str) -> None:
+        """The kubelet's process is gone; containers and network run on."""
+        self._data_plane.node(node).kubelet.stop()
+        self._note("stopKubelet", f"node/{node}", "its kubelet stops; containers run on")
+
+    def start_kubelet(self, node: str) -> None:
+        """The end of `stop_kubelet`."""
+        self._data_plane.node(node).kubelet.start()
+        self._note("startKubelet", f"node/{node}", "its kubelet starts again")
+
+    def _note(self, verb: str, subject: str, detail: str) -> None:
+        if self._recording is not None:
+            self._recording.note("fault", verb, subject, detail)
+
+    @staticmethod
+    def _container(pod: Object, container: str) -> str:
+        names = [each["name"] for each in pod["spec"]["containers"]]
+        if container and container not in names:
+            raise UserError(f'{_pod(pod)} has no container "{container}"; it has {", ".join(names)}')
+        return container or str(names[0])
+
+    @staticmethod
+    def _not_running(pod: Object, name: str) -> UserError:
+        return UserError(f"{_pod(pod)}: container {name} does not run now; wait until it does")
+
+
+def _pod(pod: Object) -> str:
+    return f"pod/{pod['metadata']['namespace']}/{pod['metadata']['name']}"

@@ -1,0 +1,132 @@
+"""Whether a condition of a scenario holds now, asked of a port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kubesim.api.conditions import is_condition_true
+from kubesim.api.objects import Object, labels_of
+from kubesim.cluster.waiting import available, bound, ready
+from kubesim.scenario.model import Condition, Restarts, is_within, question_of
+from kubesim.scenario.port import Port
+
+_STATES: Final = {"ready": ready, "available": available, "bound": bound}
+_ABSENT: Final = "(absent)"
+# What tells Pods of a workload's new version from those of earlier ones.
+_VERSION_LABELS: Final = ("pod-template-hash", "controller-revision-hash")
+
+
+def holds(port: Port, condition: Condition, namespace: str) -> bool:
+    """Whether it is so."""
+    question = question_of(condition)
+    if question == "is_":
+        return _is_in_state(port, condition, namespace)
+    return is_within(condition, value_of(port, condition, namespace)) if question != "event" else bool(
+        value_of(port, condition, namespace)
+    )
+
+
+def value_of(port: Port, condition: Condition, namespace: str) -> Any:
+    """What the condition's bound is compared with: a field's value, a number of Pods or of Events, or the state."""
+    obj = port.find(condition.object, namespace)
+    question = question_of(condition)
+    if question == "is_":
+        return "there" if obj is not None else _ABSENT
+    if question == "pods":
+        return _count_pods(port, condition, namespace) if obj is not None else 0
+    if obj is None:
+        return _ABSENT if question == "field" else 0
+    if question == "event":
+        return sum(
+            event.get("count", 1)
+            for event in port.events_about(obj)
+            if event["reason"] == condition.event and condition.message in event["message"]
+        )
+    return field_of(obj, condition.field)
+
+
+def field_of(obj: Object, path: str) -> Any:
+    """The value at a path such as `status.conditions[Progressing].reason` or `spec.containers[0].image`.
+
+    In brackets stands an index, a key, or the `type` or `name` of an entry of a list. Where there is nothing, a text
+    that says so.
+    """
+    value: Any = obj
+    for step in path.replace("[", ".[").split("."):
+        if not step:
+            continue
+        name = step.strip("[]")
+        if isinstance(value, dict):
+            value = value.get(name, _ABSENT)
+        elif isinstance(value, list):
+            value = _entry(value, name)
+        else:
+            return _ABSENT
+    return value
+
+
+def _entry(items: Sequence[Any], name: str) -> Any:
+    if name.isdigit():
+        return items[int(name)] if int(name) < len(items) else _ABSENT
+    for item in items:
+        if isinstance(item, dict) and name in (item.get("type"), item.get("name")):
+            return item
+    return _ABSENT
+
+
+def _is_in_state(port: Port, condition: Condition, namespace: str) -> bool:
+    state = condition.is_
+    if state in _STATES:
+        return _STATES[state](condition.object, namespace).holds(port)
+    obj = port.find(condition.object, namespace)
+    if state == "cordoned":
+        return obj is not None and bool(obj["spec"].get("unschedulable"))
+    return (obj is None) == (state == "gone")
+
+
+def _count_pods(port: Port, condition: Condition, namespace: str) -> int:
+    pods = port.pods_of(condition.object, namespace)
+    wanted = condition.pods
+    if wanted == "all":
+        return len(pods)
+    if wanted == "running":
+        return sum(is_running(pod) for pod in pods)
+    if wanted == "newReady" and pods:
+        version = newest_version(port, condition.object, namespace, pods)
+        pods = [pod for pod in pods if version_of(pod) == version]
+    return sum(is_condition_true(pod["status"].get("conditions"), "Ready") for pod in pods)
+
+
+def is_running(pod: Object) -> bool:
+    """Whether a container of the Pod runs, as its status says."""
+    return any("running" in each.get("state", {}) for each in pod["status"].get("containerStatuses") or ())
+
+
+def version_of(pod: Object) -> str:
+    """The version of its workload that a Pod runs."""
+    labels = labels_of(pod)
+    return next((labels[name] for name in _VERSION_LABELS if name in labels), "")
+
+
+def newest_version(port: Port, reference: str, namespace: str, pods: Sequence[Object]) -> str:
+    """The version that a workload is going to: its update revision, or that of its youngest ReplicaSet."""
+    obj = port.find(reference, namespace) or {}
+    revision = (obj.get("status") or {}).get("updateRevision")
+    if revision:
+        return str(revision)
+    youngest = max(pods, key=lambda pod: (int(pod["metadata"].get("resourceVersion", 0)) * 0, _made(pod)))
+    return version_of(youngest)
+
+
+def _made(pod: Object) -> tuple[str, str]:
+    return (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"])
+
+
+def count_restarts(port: Port, wanted: Restarts, namespace: str) -> int:
+    """The restarts of all containers of the Pods meant, as their statuses count them."""
+    return sum(
+        status.get("restartCount", 0)
+        for pod in port.pods_of(wanted.of, namespace)
+        for status in pod["status"].get("containerStatuses") or ()
+    )

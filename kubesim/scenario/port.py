@@ -1,0 +1,151 @@
+"""What a scenario needs of the cluster that it runs on. One body drives the simulator, another a real cluster.
+
+References are KIND/NAME texts; an empty namespace means the one object of that kind and name. Instants are ns since the
+cluster came to be, by the cluster's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from kubesim.api.objects import Object
+from kubesim.users.ledger import Audit
+from kubesim.users.report import Counts
+
+# Disturbances that a body may lack; those of the API itself (delete, evict, scale, …) every body has.
+DISTURBANCES = (
+    "crash",
+    "oom",
+    "hang",
+    "wake",
+    "lose_power",
+    "restore_power",
+    "isolate",
+    "rejoin",
+    "stop_kubelet",
+    "start_kubelet",
+)
+
+
+class Users(Protocol):
+    """Users of a Service who send requests and remember what they were told."""
+
+    def count(self, from_ns: int, to_ns: int) -> Counts:
+        """The requests sent from one instant until before another."""
+        ...
+
+    def reasons(self) -> dict[str, int]:
+        """Why requests were refused or failed, and how often."""
+        ...
+
+    def recovery_ns(self, fault_ns: int, until_ns: int) -> int | None:
+        """How long after a fault users were served again for good; 0 when nobody noticed, None when they are not."""
+        ...
+
+    def first_unserved_ns(self, from_ns: int, to_ns: int) -> int | None:
+        """When the first request of a span that was not served was sent, or None."""
+        ...
+
+    def duration_ns(self, share: float) -> int | None:
+        """The duration that this share of the served requests did not exceed."""
+        ...
+
+    def audit(self) -> Audit:
+        """The acknowledged writes against what the database holds now."""
+        ...
+
+    def stop(self) -> None:
+        """Send no more requests."""
+        ...
+
+
+class Port(Protocol):
+    """A cluster, for a scenario."""
+
+    @property
+    def now_ns(self) -> int:
+        """The instant that has been reached."""
+        ...
+
+    @property
+    def disturbances(self) -> Sequence[str]:
+        """Which of `DISTURBANCES` it can do."""
+        ...
+
+    def apply(self, path: Path) -> list[Object]:
+        """Apply a file or folder of manifests."""
+        ...
+
+    def find(self, reference: str, namespace: str = "") -> Object | None:
+        """An object, or None."""
+        ...
+
+    def list(self, kind: str, namespace: str = "") -> list[Object]:
+        """All objects of a kind, by namespace and name."""
+        ...
+
+    def pods_of(self, reference: str, namespace: str = "") -> list[Object]:
+        """The Pods of a workload by name, or the Pod itself."""
+        ...
+
+    def events_about(self, obj: Object) -> list[Object]:
+        """The Events about an object, and about the Pods and ReplicaSets of a workload."""
+        ...
+
+    def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
+        """Let time pass until `holds()`, asked after every change, or for so long; returns whether it held."""
+        ...
+
+    def pass_time(self, span_ns: int, on_change: Callable[[], None] | None = None) -> None:
+        """Let time pass; `on_change` is called after every change of an object."""
+        ...
+
+    def settle(self) -> None:
+        """Let time pass, at most seconds, until no request of the users is without an outcome."""
+        ...
+
+    def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
+        """Delete an object."""
+        ...
+
+    def evict(self, pod: Object) -> str:
+        """Ask for a Pod's eviction; the refusal's text where a disruption budget refuses, else an empty one."""
+        ...
+
+    def cordon(self, node: str, *, is_cordoned: bool) -> None:
+        """Let no new Pods onto a node, or let them again."""
+        ...
+
+    def patch(self, reference: str, change: dict[str, Any], namespace: str = "") -> None:
+        """Merge a change into an object (strategic merge patch)."""
+        ...
+
+    def scale(self, reference: str, replicas: int, namespace: str = "") -> None:
+        """Set a workload's size."""
+        ...
+
+    def set_image(self, reference: str, image: str, container: str = "", namespace: str = "") -> None:
+        """Give a workload's container another image."""
+        ...
+
+    def restart_rollout(self, reference: str, namespace: str = "") -> None:
+        """`kubectl rollout restart`."""
+        ...
+
+    def undo_rollout(self, reference: str, revision: int = 0, namespace: str = "") -> None:
+        """`kubectl rollout undo`."""
+        ...
+
+    def disturb_pod(self, name: str, pod: Object, container: str, exit_code: int) -> None:
+        """One of `DISTURBANCES` that concerns a container."""
+        ...
+
+    def disturb_node(self, name: str, node: str) -> None:
+        """One of `DISTURBANCES` that concerns a node."""
+        ...
+
+    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> Users:
+        """Start users of a Service."""
+        ...

@@ -1,0 +1,158 @@
+"""The port's body for the simulator: a thin layer over the `Cluster` facade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO, final
+
+from kubesim.api.objects import Object, controller_of
+from kubesim.cluster import Cluster
+from kubesim.errors import ApiError, UserError
+from kubesim.scenario.port import DISTURBANCES
+from kubesim.sim.loop import SECOND
+from kubesim.users.ledger import Audit
+from kubesim.users.load import Load
+from kubesim.users.report import Counts
+
+_SETTLE_NS = 5 * SECOND
+_REFUSED_BY_BUDGET = 429
+
+
+@final
+class SimulatedUsers:
+    """Users in the simulator."""
+
+    def __init__(self, cluster: Cluster, load: Load) -> None:
+        self._cluster = cluster
+        self._load = load
+
+    def count(self, from_ns: int, to_ns: int) -> Counts:
+        return self._load.report.count(from_ns, to_ns)
+
+    def reasons(self) -> dict[str, int]:
+        return dict(sorted(self._load.report.reasons.items()))
+
+    def recovery_ns(self, fault_ns: int, until_ns: int) -> int | None:
+        return self._load.report.recovery_ns(fault_ns, until_ns)
+
+    def first_unserved_ns(self, from_ns: int, to_ns: int) -> int | None:
+        return self._load.report.first_unserved_ns(from_ns, to_ns)
+
+    def duration_ns(self, share: float) -> int | None:
+        return self._load.report.duration_ns(share)
+
+    def audit(self) -> Audit:
+        return self._cluster.audit(self._load)
+
+    def stop(self) -> None:
+        self._load.stop()
+
+
+@final
+class SimulatedPort:
+    """A simulated cluster, for a scenario. `stdin` is what a manifest path of `-` reads."""
+
+    disturbances = DISTURBANCES
+
+    def __init__(self, cluster: Cluster, stdin: TextIO | None = None) -> None:
+        self.cluster = cluster
+        self._stdin = stdin
+        self._loads: list[Load] = []
+
+    @property
+    def now_ns(self) -> int:
+        return self.cluster.now_ns
+
+    def apply(self, path: Path) -> list[Object]:
+        return self.cluster.apply(path, stdin=self._stdin)
+
+    def find(self, reference: str, namespace: str = "") -> Object | None:
+        return self.cluster.find(reference, namespace)
+
+    def list(self, kind: str, namespace: str = "") -> list[Object]:
+        return self.cluster.list(kind, namespace)
+
+    def pods_of(self, reference: str, namespace: str = "") -> list[Object]:
+        return self.cluster.pods_of(reference, namespace)
+
+    def events_about(self, obj: Object) -> list[Object]:
+        uids = {obj["metadata"]["uid"]}
+        for kind in ("replicasets", "pods"):
+            for each in self.cluster.list(kind, obj["metadata"].get("namespace", "")):
+                owner = controller_of(each)
+                if owner is not None and owner["uid"] in uids:
+                    uids.add(each["metadata"]["uid"])
+        return [event for event in self.cluster.events() if event["involvedObject"].get("uid") in uids]
+
+    def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
+        return self.cluster.wait(lambda _: holds(), within_ns / SECOND)
+
+    def pass_time(self, span_ns: int, on_change: Callable[[], None] | None = None) -> None:
+        if on_change is None:
+            self.cluster.loop.run_until(self.now_ns + span_ns)
+            return
+
+        def look(_: object) -> bool:
+            on_change()
+            return False
+
+        self.cluster.wait(look, span_ns / SECOND)
+
+    def settle(self) -> None:
+        loop = self.cluster.loop
+        end_ns = loop.now_ns + _SETTLE_NS
+        loop.run_until(end_ns, lambda: not any(load.report.has_pending for load in self._loads))
+
+    def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
+        options = {} if grace_seconds is None else {"grace_period_s": grace_seconds}
+        self.cluster.delete(reference, namespace, **options)
+
+    def evict(self, pod: Object) -> str:
+        try:
+            self.cluster.evict(f"pod/{pod['metadata']['name']}", pod["metadata"]["namespace"])
+        except ApiError as error:
+            if error.code != _REFUSED_BY_BUDGET:
+                raise
+            return error.causes[0].message if error.causes else error.message
+        return ""
+
+    def cordon(self, node: str, *, is_cordoned: bool) -> None:
+        self.cluster.cordon(node, is_cordoned)
+
+    def patch(self, reference: str, change: dict[str, Any], namespace: str = "") -> None:
+        self.cluster.patch(reference, change, namespace)
+
+    def scale(self, reference: str, replicas: int, namespace: str = "") -> None:
+        self.cluster.scale(reference, replicas, namespace)
+
+    def set_image(self, reference: str, image: str, container: str = "", namespace: str = "") -> None:
+        self.cluster.set_image(reference, image, container, namespace)
+
+    def restart_rollout(self, reference: str, namespace: str = "") -> None:
+        self.cluster.restart_rollout(reference, namespace)
+
+    def undo_rollout(self, reference: str, revision: int = 0, namespace: str = "") -> None:
+        self.cluster.undo_rollout(reference, revision, namespace)
+
+    def disturb_pod(self, name: str, pod: Object, container: str, exit_code: int) -> None:
+        faults = self.cluster.faults
+        if name == "crash":
+            faults.crash(pod, container, exit_code)
+        elif name == "oom":
+            faults.exhaust_memory(pod, container)
+        elif name == "hang":
+            faults.hang(pod, container)
+        else:
+            faults.wake(pod, container)
+
+    def disturb_node(self, name: str, node: str) -> None:
+        if name not in DISTURBANCES:
+            raise UserError(f"the simulator cannot do {name} to a node")
+        do: Callable[[str], None] = getattr(self.cluster.faults, name)
+        do(node)
+
+    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> SimulatedUsers:
+        load = self.cluster.load(service, namespace, rate_per_second=rate_per_second, write_percent=write_percent)
+        self._loads.append(load)
+        return SimulatedUsers(self.cluster, load)
