@@ -32,6 +32,7 @@ class ApiError(Exception):
         name: str = "",
         causes: Sequence[Cause] = (),
         retry_after_s: int = 0,
+        continue_token: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -42,6 +43,7 @@ class ApiError(Exception):
         self.name = name
         self.causes = tuple(causes)
         self.retry_after_s = retry_after_s
+        self.continue_token = continue_token
 
     def status(self) -> dict[str, Any]:
         """The wire form: a `v1.Status` object."""
@@ -53,13 +55,15 @@ class ApiError(Exception):
         if self.kind:
             details["kind"] = self.kind
         if self.causes:
-            details["causes"] = [cause._asdict() for cause in self.causes]
+            details["causes"] = [
+                {name: text for name, text in cause._asdict().items() if text} for cause in self.causes
+            ]
         if self.retry_after_s:
             details["retryAfterSeconds"] = self.retry_after_s
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "code": self.code,
@@ -85,6 +89,18 @@ def already_exists(plural: str, group: str, name: str) -> ApiError:
     """409: a create met an object of the same name."""
     message = f'{_qualified(plural, group)} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, kind=plural, group=group, name=name)
+
+
+def generated_name_taken(plural: str, group: str, name: str) -> ApiError:
+    """409: a create whose name comes from generateName met an object of the same name.
+
+    Upstream: apimachinery/pkg/api/errors/errors.go:NewGenerateNameConflict @v1.36
+    """
+    message = (
+        f'{_qualified(plural, group)} "{name}" already exists, '
+        "the server was not able to generate a unique name for the object"
+    )
+    return ApiError(409, "AlreadyExists", message, kind=plural, group=group, name=name, retry_after_s=1)
 
 
 def conflict(plural: str, group: str, name: str, why: str) -> ApiError:

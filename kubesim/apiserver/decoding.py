@@ -1,10 +1,11 @@
 """What the API server makes of a request's body before it looks at its meaning.
 
-Upstream: apiserver/pkg/endpoints/handlers/{create,update,rest}.go @v1.36
+Upstream: apiserver/pkg/endpoints/handlers/{create,update,patch,rest}.go @v1.36
 """
 
 from __future__ import annotations
 
+from kubesim.api.kinds import EVENTS_K8S_IO_EVENT, find_kind
 from kubesim.api.objects import Object
 from kubesim.api.requests import Options, Request
 from kubesim.api.schema.check import decoded, find_problems, is_clean
@@ -12,42 +13,93 @@ from kubesim.api.schema.wire import decoding_error
 from kubesim.api.scheme import Kind
 from kubesim.errors import ApiError, bad_request
 
+# Kinds whose schema isn't the one of a collection: the bodies of subresources.
+BODIES_OF_SUBRESOURCES = {
+    ("autoscaling/v1", "Scale"): "autoscaling",
+    ("policy/v1", "Eviction"): "policy",
+    ("authentication.k8s.io/v1", "TokenRequest"): "authentication",
+}
+_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+
 
 def check_body(request: Request) -> Object:
-    """The body, if it is an object of the kind, name and namespace that the request is for.
+    """The body with the kind, apiVersion and namespace that the URL says, where it left them out.
 
     Raises:
-        ApiError: 400 where they differ; 500, as upstream, where a new object has a resourceVersion.
+        ApiError: 400, it is of another kind, namespace or name than the URL.
     """
-    kind, obj = request.kind, request.body
-    if obj.get("kind") != kind.kind or obj.get("apiVersion") != kind.api_version:
-        raise _wrong_kind(kind, obj)
+    kind = request.kind
+    obj = typed_body(request.body, kind.api_version, kind.kind)
     metadata = obj.get("metadata")
     if metadata is None:
-        raise ApiError(
-            422, "Invalid", f'{kind.kind} "" is invalid: metadata.name: Required value: name or generateName is required'
-        )
-    namespace = metadata.get("namespace", "")
+        metadata = {}
+        obj = {**obj, "metadata": metadata}
+    namespace = metadata.get("namespace")
     if namespace and namespace != request.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
-    if request.verb == "create":
-        if metadata.get("resourceVersion"):
-            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
-    elif metadata.get("name") != request.name:
+        if kind.namespaced:
+            raise bad_request(_OTHER_NAMESPACE)
+        obj = {**obj, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
+    if request.verb != "create":
+        check_name(request, metadata)
+    return obj
+
+
+def check_name(request: Request, metadata: Object) -> None:
+    """Raise 400 where an updated or patched object isn't the one that the URL names."""
+    name = metadata.get("name")
+    if name != request.name:
+        if not name:
+            raise bad_request(
+                f"the name of the object ({request.name} based on URL) was undeterminable: name must be provided"
+            )
         raise bad_request(
-            f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({request.name})"
+            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
         )
-    return obj  # type: ignore[no-any-return]
+    namespace = metadata.get("namespace")
+    if namespace and namespace != request.namespace and request.kind.namespaced:
+        raise bad_request(
+            f"the namespace of the object ({namespace}) does not match the namespace on the request "
+            f"({request.namespace})"
+        )
 
 
-def _wrong_kind(kind: Kind, obj: Object) -> ApiError:
-    given = obj.get("apiVersion", ""), obj.get("kind", "")
-    if not given[1]:
-        return bad_request("Object 'Kind' is missing")
-    return bad_request(
-        f"{kind.kind} in version \"{kind.version}\" cannot be handled as a {kind.kind}: "
-        f"no kind \"{given[1]}\" is registered for version \"{given[0]}\""
-    )
+def typed_body(body: Object, api_version: str, kind: str) -> Object:
+    """The body as an object of this kind, which it may leave unsaid.
+
+    Raises:
+        ApiError: 400, it says that it is something else.
+    """
+    given_version, given_kind = body.get("apiVersion"), body.get("kind")
+    if given_kind == kind and given_version == api_version:
+        return body
+    given_version, given_kind = given_version or api_version, given_kind or kind
+    if given_kind != kind or given_version != api_version:
+        raise _wrong_kind(kind, api_version, given_kind, given_version)
+    return {**body, "apiVersion": api_version, "kind": kind}
+
+
+def _wrong_kind(kind: str, api_version: str, given_kind: str, given_version: str) -> ApiError:
+    """Upstream: apimachinery/pkg/runtime/{scheme,error}.go, handlers/rest.go:transformDecodeError @v1.36"""
+    version = given_version.rpartition("/")[2]
+    found = find_kind(given_version, given_kind)
+    if found is None and (given_version, given_kind) not in BODIES_OF_SUBRESOURCES:
+        why = f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "pkg/runtime/scheme.go:111"'
+    elif given_kind == kind and _package(given_version, given_kind) == _package(api_version, kind):
+        return bad_request(
+            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )
+    else:
+        package = _package(api_version, kind)
+        why = f"converting ({version}.{given_kind}) to ({package}.{kind}): unknown conversion"
+    return bad_request(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def _package(api_version: str, kind: str) -> str:
+    """The Go package of upstream's internal type; both groups' Events are one type."""
+    group = api_version.rpartition("/")[0]
+    if not group or api_version == EVENTS_K8S_IO_EVENT.api_version:
+        return "core"
+    return BODIES_OF_SUBRESOURCES.get((api_version, kind)) or group.partition(".")[0]
 
 
 def decode(kind: Kind, obj: Object, options: Options) -> Object:

@@ -139,14 +139,16 @@ def _finalizers(kind: Kind, obj: Object, options: Options) -> list[str]:
     return before if sorted(after) == sorted(before) else after
 
 
-def is_released(obj: Object) -> bool:
+def is_released(kind: Kind, obj: Object) -> bool:
     """Whether an update has taken away the last thing that held a deleted object.
 
-    Upstream: store.go:ShouldDeleteDuringUpdate @v1.36
+    Upstream: store.go:ShouldDeleteDuringUpdate,
+    pkg/registry/core/namespace/storage/storage.go:ShouldDeleteNamespaceDuringUpdate @v1.36
     """
     metadata = obj["metadata"]
     return (
         "deletionTimestamp" in metadata
         and not metadata.get("finalizers")
         and not metadata.get("deletionGracePeriodSeconds")
+        and not (kind.resource == "namespaces" and obj["spec"].get("finalizers"))
     )

@@ -29,6 +29,7 @@ from kubesim.apiserver.strategies import (
     prepare_for_status_update,
     prepare_for_update,
     strategy_for,
+    with_phase_time,
 )
 from kubesim.errors import STALE_WRITE, ApiError, Cause, already_exists, bad_request, conflict, invalid, not_found
 from kubesim.sim.chooser import Stream
@@ -279,6 +280,8 @@ class ApiServer:
             raise conflict(kind.plural, kind.group, before["name"], why)
         if subresource == "status":
             new = prepare_for_status_update(default(kind, obj), old)
+            if kind.resource == "persistentvolumes":
+                new = with_phase_time(new, old, to_time(self.loop.now_ns))
             causes = validate_status_update(kind, new, old)
         else:
             new = prepare_for_update(strategy_for(kind), default(kind, obj), old)
@@ -292,7 +295,7 @@ class ApiServer:
                 raise invalid(kind.kind, kind.group, before["name"], causes)
             return old if new == old else new
         key = Key(before.get("namespace", ""), before["name"])
-        if is_released(new):
+        if is_released(kind, new):
             return self.remove(kind, key, new, identity)
         return self.commit(kind, key, new, old, identity, verb, subresource)
 

@@ -50,6 +50,25 @@ def _prepare_pod(pod: Object) -> Object:
     return {**pod, "status": status}
 
 
+def _prepare_volume(volume: Object) -> Object:
+    created = volume["metadata"]["creationTimestamp"]
+    return {**volume, "status": {"phase": "Pending", "lastPhaseTransitionTime": created}}
+
+
+def with_phase_time(volume: Object, old: Object, now: str) -> Object:
+    """A PersistentVolume's new status with the time of its phase, unless the client has given one.
+
+    Upstream: pkg/registry/core/persistentvolume/strategy.go:persistentvolumeStatusStrategy.PrepareForUpdate @v1.36
+    """
+    status, before = volume.get("status") or {}, old.get("status") or {}
+    given, at = status.get("lastPhaseTransitionTime"), before.get("lastPhaseTransitionTime")
+    if status.get("phase") != before.get("phase") and given in (None, at):
+        return {**volume, "status": {**status, "lastPhaseTransitionTime": now}}
+    if status.get("phase") == before.get("phase") and given is None and at is not None:
+        return {**volume, "status": {**status, "lastPhaseTransitionTime": at}}
+    return volume
+
+
 def _prepare_namespace(namespace: Object) -> Object:
     spec = namespace.get("spec") or {}
     finalizers = spec.get("finalizers") or []
@@ -75,7 +94,7 @@ STRATEGIES: dict[str, Strategy] = {
     "events": Strategy(resets_status=False, create_on_update=True),
     "leases.coordination.k8s.io": Strategy(resets_status=False, create_on_update=True),
     "persistentvolumeclaims": Strategy(initial_status={"phase": "Pending"}),
-    "persistentvolumes": Strategy(initial_status={"phase": "Pending"}),
+    "persistentvolumes": Strategy(prepare=_prepare_volume),
     "replicationcontrollers": Strategy(
         generation_parts=_SPEC, initial_status={"replicas": 0}, orphans_by_default=True
     ),

@@ -33,7 +33,7 @@ MAX_WAIT_FOR_UNMOUNT_NS: Final = 6 * MINUTE
 ATTACH_NS: Final = 2 * SECOND
 DETACH_NS: Final = 2 * SECOND
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
-# As a cloud's volumes stand by for many attachments at once. Upstream: external-attacher --worker-threads
+# Upstream: the default of --worker-threads of external-attacher
 _ATTACHER_THREADS: Final = 10
 _BY_VOLUME: Final = "volume"
 _BY_NODE: Final = "node"
@@ -234,8 +234,8 @@ class AttachDetachController:
             why = f"Volume is already used by pod(s) {', '.join(names)}"
         else:
             why = "Volume is already exclusively attached to one node and can't be attached to another"
+        text = f'Multi-Attach error for volume "{volume_name}" {why}'
         for pod in pods:
-            text = f'Multi-Attach error for volume "{volume_name}" {why}'
             self._recorder.event(pod, "Warning", "FailedAttachVolume", text)
 
 

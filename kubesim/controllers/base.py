@@ -77,7 +77,7 @@ class ControllerContext(NamedTuple):
 
 
 class Controller(Protocol):
-    """A control loop, made from a `ControllerContext`: named as in upstream's list of controllers, made of one or more workers."""
+    """A control loop, made from a `ControllerContext`: named as in upstream's list, made of one or more workers."""
 
     name: str
 
@@ -139,10 +139,7 @@ class Runner:
 
     def _advance(self, key: Any, generator: Reconcile, reply: Any) -> None:
         try:
-            if isinstance(reply, ApiError):
-                step = generator.throw(reply)
-            else:
-                step = generator.send(reply)
+            step = generator.throw(reply) if isinstance(reply, ApiError) else generator.send(reply)
         except StopIteration as stop:
             self._finish(key, stop.value, None)
         except (ApiError, NotYetError, TerminalError) as error:

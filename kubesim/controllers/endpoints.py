@@ -9,7 +9,7 @@ Upstream: pkg/controller/endpoint/endpoints_controller.go, pkg/api/v1/endpoints/
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from kubesim.api.kinds import ENDPOINTS, SERVICE
 from kubesim.api.objects import Key, Object, annotations_of, key_of, labels_of, with_metadata
@@ -43,8 +43,43 @@ _LEADER = "control-plane.alpha.kubernetes.io/leader"
 
 # Name, number, protocol and application protocol; None stands for a headless Service without ports.
 Port = tuple[str, int, str, str] | None
-# The addresses behind one port, by IP and Pod: the address and whether it is ready.
-Addresses = dict[tuple[str, str], tuple[Object, bool]]
+Who = tuple[str, str]
+
+
+class Entry(NamedTuple):
+    """What one Pod adds: its IP and uid, its address, whether it is listed as ready, and its ports."""
+
+    who: Who
+    address: Object
+    is_ready: bool
+    ports: tuple[Port, ...]
+
+
+@final
+class Entries:
+    """The entries of one Service's Pods, each built once per state of its Pod and of the Service."""
+
+    __slots__ = ("_built", "_service")
+
+    def __init__(self) -> None:
+        self._service: Object | None = None
+        self._built: dict[str, tuple[Object, Entry | None]] = {}
+
+    def build(self, service: Object, pods: Sequence[Object]) -> list[Entry]:
+        """One entry for each Pod that is to be listed."""
+        before = self._built if self._service is service else {}
+        self._service = service
+        self._built = built = {}
+        entries: list[Entry] = []
+        for pod in pods:
+            uid = pod["metadata"]["uid"]
+            known = before.get(uid)
+            if known is None or known[0] is not pod:
+                known = (pod, entry_of(pod, service))
+            built[uid] = known
+            if known[1] is not None:
+                entries.append(known[1])
+        return entries
 
 
 @final
@@ -63,6 +98,7 @@ class EndpointsController:
         self._informer = context.informers.informer(ENDPOINTS)
         self._trigger_times = TriggerTimes()
         self._stale: dict[Key, str] = {}
+        self._entries: dict[Key, Entries] = {}
         context.informers.informer(SERVICE).add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
         self._informer.add_handler(self._on_endpoints_add, on_delete=self._enqueue)
         # Upstream: --concurrent-endpoint-syncs is 5 by default.
@@ -87,7 +123,7 @@ class EndpointsController:
             return DONE
         pods = self._service_pods.pods_of(key)
         trigger_time = self._trigger_times.compute(key, service, pods)
-        subsets = compute_subsets(service, pods)
+        subsets = compute_subsets(self._entries.setdefault(key, Entries()).build(service, pods))
         current = self._endpoints.get(*key)
         if current is not None:
             if self._stale.get(key) == current["metadata"]["resourceVersion"]:
@@ -109,6 +145,7 @@ class EndpointsController:
                 raise
         self._trigger_times.forget(key)
         self._stale.pop(key, None)
+        self._entries.pop(key, None)
 
     def _write(self, key: Key, current: Object | None, wanted: Object) -> Generator[Any, Any, None]:
         try:
@@ -129,59 +166,67 @@ class EndpointsController:
             self._stale[key] = version
 
 
-def compute_subsets(service: Object, pods: Sequence[Object]) -> list[Object]:
-    """The subsets that the Pods make: addresses with the same ports together, each list in its canonical order."""
+def entry_of(pod: Object, service: Object) -> Entry | None:
+    """What the Pod adds to the Service's Endpoints; None where it is not to be listed."""
     spec = service["spec"]
     includes_unready = bool(spec.get("publishNotReadyAddresses"))
-    service_ports = spec.get("ports") or ()
-    by_port: dict[Port, Addresses] = {}
-    for pod in pods:
-        if not has_endpoint(pod, include_terminating=includes_unready):
-            continue
-        ip = ip_of(pod)
-        if ip is None:
-            continue
-        is_listed_ready = includes_unready or is_ready(pod)
-        address: Object = {"ip": ip, "targetRef": target_of(pod)}
-        if shows_hostname(pod, service):
-            address["hostname"] = pod["spec"]["hostname"]
-        if "nodeName" in pod["spec"]:
-            address["nodeName"] = pod["spec"]["nodeName"]
-        entry = (address, is_listed_ready)
-        who = (ip, pod["metadata"]["uid"])
-        for port in service_ports:
-            number = find_port(pod, port)
-            if number is not None:
-                found = (port.get("name", ""), number, port.get("protocol", "TCP"), port.get("appProtocol", ""))
-                by_port.setdefault(found, {})[who] = entry
-        if not service_ports and is_headless(service):
-            by_port.setdefault(None, {})[who] = entry
-    return _packed(by_port)
+    ip = ip_of(pod)
+    if ip is None or not has_endpoint(pod, include_terminating=includes_unready):
+        return None
+    address: Object = {"ip": ip, "targetRef": target_of(pod)}
+    if shows_hostname(pod, service):
+        address["hostname"] = pod["spec"]["hostname"]
+    if "nodeName" in pod["spec"]:
+        address["nodeName"] = pod["spec"]["nodeName"]
+    ports: list[Port] = []
+    for port in spec.get("ports") or ():
+        number = find_port(pod, port)
+        if number is not None:
+            ports.append((port.get("name", ""), number, port.get("protocol", "TCP"), port.get("appProtocol", "")))
+    if not spec.get("ports") and is_headless(service):
+        ports.append(None)
+    return Entry((ip, pod["metadata"]["uid"]), address, includes_unready or is_ready(pod), tuple(ports))
 
 
-def _packed(by_port: dict[Port, Addresses]) -> list[Object]:
-    """Ports with the same addresses in one subset. Upstream: util.go:RepackSubsets @v1.36"""
-    groups: dict[tuple[tuple[tuple[str, str], bool], ...], tuple[Addresses, list[Object]]] = {}
-    for port, addresses in by_port.items():
-        # The Pods came in the same order for every port, so equal sets have equal tuples.
-        same = tuple((who, is_listed_ready) for who, (_, is_listed_ready) in addresses.items())
-        ports = groups.setdefault(same, (addresses, []))[1]
-        if port is not None:
-            ports.append(_port_object(port))
-    subsets: list[Object] = []
-    for addresses, ports in groups.values():
-        ordered = [addresses[who] for who in sorted(addresses)]
-        subset: Object = {}
-        ready = [address for address, is_listed_ready in ordered if is_listed_ready]
-        unready = [address for address, is_listed_ready in ordered if not is_listed_ready]
-        if ready:
-            subset["addresses"] = ready
-        if unready:
-            subset["notReadyAddresses"] = unready
-        if ports:
-            subset["ports"] = in_endpoints_order(ports)
-        subsets.append(subset)
-    return subsets_in_order(subsets)
+def compute_subsets(entries: Sequence[Entry]) -> list[Object]:
+    """The subsets that the entries make: ports with the same addresses together, each list in its canonical order.
+
+    Upstream: util.go:RepackSubsets @v1.36
+    """
+    by_ports: dict[tuple[Port, ...], list[Entry]] = {}
+    for entry in entries:
+        by_ports.setdefault(entry.ports, []).append(entry)
+    groups: dict[tuple[Who, ...], tuple[list[Entry], list[Port]]] = {}
+    for port, members in _by_port(by_ports).items():
+        ordered = sorted(members, key=_who)
+        groups.setdefault(tuple(entry.who for entry in ordered), (ordered, []))[1].append(port)
+    return subsets_in_order([_subset(members, ports) for members, ports in groups.values()])
+
+
+def _who(entry: Entry) -> Who:
+    return entry.who
+
+
+def _by_port(by_ports: dict[tuple[Port, ...], list[Entry]]) -> dict[Port, list[Entry]]:
+    found: dict[Port, list[Entry]] = {}
+    for ports, entries in by_ports.items():
+        for port in dict.fromkeys(ports):
+            found[port] = found[port] + entries if port in found else entries
+    return found
+
+
+def _subset(entries: Sequence[Entry], ports: Sequence[Port]) -> Object:
+    subset: Object = {}
+    ready = [entry.address for entry in entries if entry.is_ready]
+    unready = [entry.address for entry in entries if not entry.is_ready]
+    if ready:
+        subset["addresses"] = ready
+    if unready:
+        subset["notReadyAddresses"] = unready
+    listed = [_port_object(port) for port in ports if port is not None]
+    if listed:
+        subset["ports"] = in_endpoints_order(listed)
+    return subset
 
 
 def _port_object(port: tuple[str, int, str, str]) -> Object:

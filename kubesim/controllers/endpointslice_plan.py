@@ -31,11 +31,8 @@ MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 # Upstream: --max-endpoints-per-slice is 100 by default.
 ENDPOINTS_MAX = 100
 _RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS)
-_ZONE = "topology.kubernetes.io/zone"
 
 PortKey = tuple[tuple[str, str, int, str], ...]
-EndpointKey = tuple[str, str, str, str]
-FindNode = Callable[[str], Object | None]
 
 
 class Plan(NamedTuple):
@@ -45,91 +42,6 @@ class Plan(NamedTuple):
     update: list[Object]
     delete: list[Object]
     problems: list[str]
-
-
-@final
-class Endpoints:
-    """The endpoints of one Service's Pods, each built once per state of its Pod, its zone and the Service."""
-
-    __slots__ = ("_built", "_service")
-
-    def __init__(self) -> None:
-        self._service: Object | None = None
-        self._built: dict[str, tuple[Object, str, Object | None]] = {}
-
-    def build(
-        self, service: Object, pods: Sequence[Object], find_node: FindNode
-    ) -> tuple[list[Object | None], list[str]]:
-        """One endpoint per Pod, None for a Pod that has none; and the complaints about Pods whose node is unknown."""
-        before = self._built if self._service is service else {}
-        self._service = service
-        self._built = built = {}
-        problems: list[str] = []
-        endpoints: list[Object | None] = []
-        for pod in pods:
-            node_name = pod["spec"].get("nodeName", "")
-            node = find_node(node_name)
-            zone = "" if node is None else labels_of(node).get(_ZONE, "")
-            uid = pod["metadata"]["uid"]
-            known = before.get(uid)
-            if known is None or known[0] is not pod or known[1] != zone:
-                endpoint = None
-                if has_endpoint(pod, include_terminating=True):
-                    endpoint = endpoint_of(pod, zone, service)
-                known = (pod, zone, endpoint)
-            endpoint = known[2]
-            if endpoint is not None and node is None and not service["spec"].get("publishNotReadyAddresses"):
-                metadata, owner = pod["metadata"], service["metadata"]
-                problems.append(
-                    f"skipping Pod {metadata['name']} for Service {owner['namespace']}/{owner['name']}: "
-                    f"Node {node_name} Not Found"
-                )
-                endpoint = None
-            else:
-                built[uid] = known
-            endpoints.append(endpoint)
-        return endpoints, problems
-
-
-def endpoint_of(pod: Object, zone: str, service: Object) -> Object | None:
-    """The Pod as an endpoint; None where it has no IPv4 address. Upstream: utils.go:podToEndpoint @v1.36"""
-    ip = ip_of(pod)
-    if ip is None:
-        return None
-    spec, service_spec = pod["spec"], service["spec"]
-    serving = is_ready(pod)
-    terminating = "deletionTimestamp" in pod["metadata"]
-    ready = bool(service_spec.get("publishNotReadyAddresses")) or (serving and not terminating)
-    endpoint: Object = {
-        "addresses": [ip],
-        "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
-        "targetRef": target_of(pod),
-    }
-    node_name = spec.get("nodeName")
-    if shows_hostname(pod, service):
-        endpoint["hostname"] = spec["hostname"]
-    if node_name:
-        endpoint["nodeName"] = node_name
-    if zone:
-        endpoint["zone"] = zone
-    hints = _hints(service_spec.get("trafficDistribution", ""), zone, node_name) if ready else None
-    if hints:
-        endpoint["hints"] = hints
-    return endpoint
-
-
-def _hints(distribution: str, zone: str, node_name: str | None) -> Object:
-    """Where traffic to the endpoint should come from.
-
-    Upstream: k8s.io/endpointslice/trafficdist/trafficdist.go:ReconcileHints @v1.36
-    """
-    hints: Object = {}
-    if distribution in ("PreferClose", "PreferSameZone", "PreferSameNode"):
-        if zone:
-            hints["forZones"] = [{"name": zone}]
-        if node_name and distribution == "PreferSameNode":
-            hints["forNodes"] = [{"name": node_name}]
-    return hints
 
 
 def ports_of(service: Object, pod: Object) -> list[Object]:
@@ -152,13 +64,6 @@ def _port_key(ports: Iterable[Object] | None) -> PortKey:
             for port in ports or ()
         )
     )
-
-
-def _endpoint_key(endpoint: Object) -> EndpointKey:
-    """What makes an endpoint the same one; everything else about it may change in place."""
-    addresses, target = endpoint["addresses"], endpoint.get("targetRef") or {}
-    address = addresses[0] if len(addresses) == 1 else ",".join(sorted(addresses))
-    return (address, endpoint.get("hostname") or "", target.get("namespace") or "", target.get("name") or "")
 
 
 def labels_for(service: Object) -> dict[str, str]:
@@ -230,16 +135,16 @@ def plan_slices(
 
 
 def _wanted_by_ports(
-    service: Object, pods: Sequence[Object], endpoints: Sequence[Object | None]
+    service: Object, pods: Sequence[Object], endpoints: Sequence[Built | None]
 ) -> dict[PortKey, tuple[list[Object], dict[EndpointKey, Object]]]:
     """The endpoints in groups of equal ports: named target ports may mean different numbers on different Pods."""
     is_named = any(isinstance(port.get("targetPort"), str) for port in service["spec"].get("ports") or ())
     # The Pods of one template share its containers, so the look-up by name is done once for all of them.
     by_containers: dict[int, dict[EndpointKey, Object]] = {}
     groups: dict[PortKey, tuple[list[Object], dict[EndpointKey, Object]]] = {}
-    for pod, endpoint in zip(pods, endpoints, strict=True):
+    for pod, built in zip(pods, endpoints, strict=True):
         # A Pod whose node is unknown still makes a group, as upstream looks for the node after the ports.
-        if endpoint is None and not has_endpoint(pod, include_terminating=True):
+        if built is not None and built.endpoint is None:
             continue
         identity = id(pod["spec"]["containers"]) if is_named else 0
         desired = by_containers.get(identity)
@@ -247,8 +152,8 @@ def _wanted_by_ports(
             ports = ports_of(service, pod)
             desired = groups.setdefault(_port_key(ports), (ports, {}))[1]
             by_containers[identity] = desired
-        if endpoint is not None:
-            desired[_endpoint_key(endpoint)] = endpoint
+        if built is not None and built.endpoint is not None:
+            desired[built.key] = built.endpoint
     return groups
 
 
@@ -262,9 +167,11 @@ def _plan_ports(
 ) -> None:
     changed: dict[str, Object] = {}
     unchanged: dict[str, Object] = {}
+    # An endpoint that was built before is in its slice as that very object: its key need not be made again.
+    keys = {id(endpoint): key for key, endpoint in desired.items()}
     for piece in slices:
         name = piece["metadata"]["name"]
-        kept, is_changed = _take_kept(piece, desired)
+        kept, is_changed = _take_kept(piece, desired, keys)
         if is_changed and not kept:
             plan.delete.append(piece)
         elif is_changed or _plain(labels_of(piece)) != _plain(labels):
@@ -287,13 +194,15 @@ def _plan_ports(
     plan.update.extend(changed.values())
 
 
-def _take_kept(piece: Object, desired: dict[EndpointKey, Object]) -> tuple[list[Object], bool]:
+def _take_kept(
+    piece: Object, desired: dict[EndpointKey, Object], keys: Mapping[int, EndpointKey]
+) -> tuple[list[Object], bool]:
     """The slice's endpoints that stay, as they should be now, taken out of `desired`; and whether that is a change."""
     present = piece.get("endpoints") or ()
     kept: list[Object] = []
     is_changed = False
     for endpoint in present:
-        wanted = desired.pop(_endpoint_key(endpoint), None)
+        wanted = desired.pop(keys.get(id(endpoint)) or endpoint_key(endpoint), None)
         if wanted is not None:
             kept.append(wanted)
             if wanted is not endpoint and wanted != endpoint:

@@ -9,6 +9,7 @@ Upstream: pkg/controller/garbagecollector/{garbagecollector,operations,patch}.go
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, final
 
 from kubesim.api.kinds import ALL_KINDS, find_kind, verbs_of
@@ -71,9 +72,7 @@ class GarbageCollector:
     def _monitor(self, context: ControllerContext, kind: Kind) -> None:
         type_, graph = (kind.api_version, kind.kind), self.graph
         context.informers.informer(kind).add_handler(
-            lambda obj: graph.handle_add(type_, obj),
-            lambda old, new: graph.handle_update(type_, old, new),
-            lambda obj: graph.handle_delete(type_, obj),
+            partial(graph.handle_add, type_), partial(graph.handle_update, type_), partial(graph.handle_delete, type_)
         )
 
     def _report_invalid(self, node: Node, reference: Object) -> None:

@@ -24,14 +24,14 @@ LOCAL_PATH_PROVISIONER: Final = "local-path-provisioner"
 NETWORK_DISK_PROVISIONER: Final = "network-disk-provisioner"
 # A Pod is started on the node to make or remove the folder, and looked at once a second until it has Succeeded.
 _LOCAL_PATH_NS: Final = 2 * SECOND
-# Upstream: local-path-provisioner --worker-threads
+# Upstream: the default of --worker-threads of local-path-provisioner
 _LOCAL_PATH_THREADS: Final = 4
 # kind sets this as the root instead of /opt/local-path-provisioner.
 _LOCAL_PATH_ROOT: Final = "/var/local-path-provisioner"
 _HOST_NAME: Final = "kubernetes.io/hostname"
 # What a cloud takes to make or delete a disk. Its volumes have no node affinity: zones and regions are not modelled.
 _NETWORK_DISK_NS: Final = 2 * SECOND
-# Upstream: external-provisioner --worker-threads
+# Upstream: the default of --worker-threads of external-provisioner
 _NETWORK_DISK_THREADS: Final = 100
 
 

@@ -140,7 +140,7 @@ class NamespaceController:
                 yield from _delete_each(kind, namespace)
             found = yield list_all(kind, namespace)
         except ApiError as error:
-            return Remains(kind, 0, {}, estimate_s, _problem(kind, namespace, error.message))
+            return Remains(kind, 0, {}, estimate_s, error.message)
         items = found["items"]
         if not items:
             return Remains(kind, 0, {}, 0, "")
@@ -154,11 +154,7 @@ class NamespaceController:
             return Remains(kind, len(items), finalizers, _FINALIZERS_S, "")
         resource = f"{kind.group}/{kind.version}, Resource={kind.plural}"
         message = f"unexpected items still remain in namespace: {namespace} for gvr: {resource}"
-        return Remains(kind, len(items), {}, 0, _problem(kind, namespace, message))
-
-
-def _problem(kind: Kind, namespace: str, message: str) -> str:
-    return message if kind is not POD else f"failed to delete pods for namespace: {namespace}, err: {message}"
+        return Remains(kind, len(items), {}, 0, message)
 
 
 def _delete_each(kind: Kind, namespace: str) -> Generator[Request, Any, None]:

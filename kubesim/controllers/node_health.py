@@ -16,7 +16,7 @@ from kubesim.api.timestamps import from_time, to_time
 from kubesim.client.informer import Lister
 from kubesim.sim.loop import SECOND
 
-# Upstream: pkg/controller/nodelifecycle/config/v1alpha1/defaults.go
+# --node-monitor-grace-period and --node-startup-grace-period, as upstream's config/v1alpha1/defaults.go has them.
 GRACE_NS = 50 * SECOND
 STARTUP_GRACE_NS = 60 * SECOND
 LEASE_NAMESPACE = "kube-node-lease"

@@ -1,8 +1,8 @@
 """Node lifecycle: nodes whose kubelet has gone silent become Unknown, are tainted, and their Pods not ready.
 
 Every 5 s it looks at the nodes that have changed, that are not ready or whose heartbeat is overdue; the others need no
-look. NoSchedule taints follow the conditions at once; NoExecute taints, which cost Pods their lives, wait in a queue per
-zone whose rate falls as the zone fails. Deleting the Pods is `taint_eviction`'s.
+look. NoSchedule taints follow the conditions at once; NoExecute taints, which cost Pods their lives, wait in one queue
+a zone, whose rate falls as the zone fails. Deleting the Pods is `taint_eviction`'s.
 
 Upstream: pkg/controller/nodelifecycle/node_lifecycle_controller.go @v1.36
 """

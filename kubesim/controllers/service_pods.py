@@ -107,6 +107,8 @@ class ServicePods:
             self._tell(services)
 
     def _on_pod_update(self, old: Object, new: Object) -> None:
+        if not self._filed:
+            return
         before, after = old["metadata"].get("labels"), new["metadata"].get("labels")
         if before is after or before == after:
             if matters_to_endpoints(old, new):

@@ -1,7 +1,7 @@
 """Claims that Pods use and volumes that claims have are kept by a finalizer, whoever deletes them.
 
 Two controllers. A claim's finalizer goes when no scheduled Pod refers to it, a volume's when it is not Bound.
-Upstream: pkg/controller/volume/{pvcprotection/pvc_protection_controller.go,pvprotection/pv_protection_controller.go} @v1.36
+Upstream: pkg/controller/volume/{pvcprotection,pvprotection} @v1.36
 """
 
 from __future__ import annotations

@@ -6,9 +6,16 @@ kubelets share one watch of each kind, so that they differ in nothing but their 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
-from kubesim.api.kinds import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, SECRET, SERVICE
+from kubesim.api.kinds import (
+    CONFIG_MAP,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    SECRET,
+    SERVICE,
+    VOLUME_ATTACHMENT,
+)
 from kubesim.node.env import service_variables
 from kubesim.node.volumes import TokenVolumes
 
@@ -19,16 +26,26 @@ if TYPE_CHECKING:
     from kubesim.client.informer import InformerFactory
     from kubesim.programs.program import Volume
 
+_BY_VOLUME_AND_NODE: Final = "volume and node"
+
+
+def _volume_and_node(attachment: Object) -> tuple[str, ...]:
+    spec = attachment["spec"]
+    return (f"{spec['source'].get('persistentVolumeName', '')} {spec['nodeName']}",)
+
 
 @final
 class ClusterCaches:
-    """Services, ConfigMaps, Secrets and claims as kubelets see them, and the disks behind PersistentVolumes by name."""
+    """Services, ConfigMaps, Secrets and volumes as kubelets see them, and what PersistentVolumes hold by name."""
 
     def __init__(self, informers: InformerFactory) -> None:
         self._services = informers.informer(SERVICE)
         self._config_maps = informers.lister(CONFIG_MAP)
         self._secrets = informers.lister(SECRET)
         self._claims = informers.lister(PERSISTENT_VOLUME_CLAIM)
+        self._volumes = informers.lister(PERSISTENT_VOLUME)
+        self._attachments = informers.lister(VOLUME_ATTACHMENT)
+        self._attachments.add_index(_BY_VOLUME_AND_NODE, _volume_and_node)
         self.tokens = TokenVolumes()
         self.disks: dict[str, Volume] = {}
         self._variables: dict[tuple[str, bool], Mapping[str, str]] = {}
@@ -45,6 +62,20 @@ class ClusterCaches:
 
     def claim(self, namespace: str, name: str) -> Object | None:
         return self._claims.get(namespace, name)
+
+    def is_attached(self, volume_name: str, node_name: str) -> bool:
+        """Whether the node has the volume: always, unless that is a disk in the network.
+
+        Upstream: pkg/volume/csi/csi_attacher.go:waitForVolumeAttachment @v1.36
+        """
+        volume = self._volumes.get("", volume_name)
+        if volume is None or "csi" not in volume["spec"]:
+            return volume is not None
+        attachments = self._attachments.by_index(_BY_VOLUME_AND_NODE, f"{volume_name} {node_name}")
+        return any(
+            "deletionTimestamp" not in attachment["metadata"] and (attachment.get("status") or {}).get("attached")
+            for attachment in attachments
+        )
 
     def service_variables(self, namespace: str, *, has_links: bool) -> Mapping[str, str]:
         """The environment variables for Services; one mapping for all containers of a namespace, not to be changed."""

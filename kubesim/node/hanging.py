@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kubesim.network.messages import Handler, OnAnswer
     from kubesim.network.sockets import Connection, Sockets
 
@@ -13,11 +15,13 @@ if TYPE_CHECKING:
 class Hang:
     """Keeps all that is asked through some sockets, from its making to `end`."""
 
-    __slots__ = ("_connections", "_kept", "_listeners", "_sockets", "is_told_to_end")
+    __slots__ = ("_connections", "_kept", "_listeners", "_sockets", "commands", "is_told_to_end")
 
     def __init__(self, sockets: Sockets) -> None:
         self._sockets = sockets
         self.is_told_to_end = False
+        # Commands without a time limit that were to run meanwhile; the runtime calls them when they can end.
+        self.commands: list[Callable[[None], None]] = []
         self._kept: list[tuple[Handler, Any, OnAnswer]] = []
         listeners = sockets.host.listeners
         self._listeners = {port: entry for port, entry in listeners.items() if entry[0] is sockets}

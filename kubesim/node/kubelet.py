@@ -19,8 +19,8 @@ from kubesim.node.addresses import PodAddresses
 from kubesim.node.admission import NodeResources, Rejection, check_node, claimed_by
 from kubesim.node.lease import LeaseRenewal
 from kubesim.node.node_status import NodeReporter
+from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.pod_worker import PodWorker
-from kubesim.node.status import TERMINAL_PHASES
 from kubesim.node.volumes import VolumeSources
 from kubesim.sim.loop import SECOND, Loop
 
@@ -55,7 +55,11 @@ class NodeConfig(NamedTuple):
 
 @final
 class Kubelet:
-    """Runs the Pods that are bound to its node."""
+    """Runs the Pods that are bound to its node.
+
+    Events and heartbeats go through clients of their own, so that a burst of Pods doesn't hold them up behind the main
+    client's limit; without those they share it. Upstream limits heartbeats by nothing: cmd/kubelet/app/server.go @v1.36
+    """
 
     def __init__(
         self,
@@ -66,6 +70,9 @@ class Kubelet:
         runtime: Runtime,
         network: Network,
         caches: ClusterCaches,
+        *,
+        event_client: Client | None = None,
+        heartbeat_client: Client | None = None,
     ) -> None:
         self.loop = loop
         self.client = client
@@ -74,7 +81,8 @@ class Kubelet:
         self.runtime = runtime
         self.network = network
         self.caches = caches
-        self.recorder = Recorder(loop, client, "kubelet", config.name)
+        self.heartbeat_client = heartbeat_client or client
+        self.recorder = Recorder(loop, event_client or client, "kubelet", config.name)
         self.workers: dict[str, PodWorker] = {}
         self.started_at_ns = 0
         self.addresses = PodAddresses(config.pod_cidr)
@@ -88,8 +96,9 @@ class Kubelet:
             caches.tokens,
             config.allocatable,
             config.address,
+            lambda volume_name: caches.is_attached(volume_name, config.name),
         )
-        self._lease = LeaseRenewal(loop, client, stream, config.name)
+        self._lease = LeaseRenewal(loop, self.heartbeat_client, stream, config.name)
         self._reporter = NodeReporter(self)
         self._pods: Informer | None = None
         self._relist_phase_ns = 0

@@ -230,4 +230,4 @@ class NodeReporter:
                 self._send(run)
 
         request = patch(NODE, "", kubelet.config.name, {"status": body}, "strategic", "status")
-        kubelet.client.send(request, on_reply)
+        kubelet.heartbeat_client.send(request, on_reply)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from kubesim.node.backoff import Backoff
 from kubesim.node.facts import ContainerFacts, PodFacts
+from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.plan import Kill, PodActions, compute_pod_actions
 from kubesim.node.probes import ContainerProbes
 from kubesim.node.starting import mount_volumes, start_container, start_sandbox
 from kubesim.node.status import (
-    TERMINAL_PHASES,
     Observation,
     Reason,
     compute_end,
@@ -379,9 +379,6 @@ class PodWorker:
         ensures_part = any("subPath" in mount for mount in facts.spec.get("volumeMounts") or ())
         if ensures_part and self.parts is _NO_VOLUMES:
             self.parts = {}
-        if facts.spec.get("imagePullPolicy") == "Always" or self.node.runtime.find_image(facts.image) is None:
-            # Getting the image takes a while, in which the sandbox is shown to be ready.
-            self._compute_status()
         reason = yield from start_container(self, facts)
         if reason is not None:
             self._remember(facts.name, reason)

@@ -104,7 +104,11 @@ class Prober:
             self._is_triggered = True
             return
         self._cancel()
-        self._origin_ns = self._owner.worker.node.loop.now_ns
+        now_ns = self._owner.worker.node.loop.now_ns
+        if now_ns < self._origin_ns:
+            self._schedule()  # still in the wait by which a kubelet that has just started spreads its probers
+            return
+        self._origin_ns = now_ns
         if self._earliest_ns() > self._origin_ns:
             self._schedule()
         else:

@@ -114,7 +114,10 @@ class _Container:
         record.exit_code, record.reason = ending
         record.finished_at_ns = runtime.loop.now_ns
         runtime.output[record.id] = self.process.output if self.process is not None else []
+        hang = self.hang
         self.process = self.sockets = self.hang = None
+        for finish in hang.commands if hang is not None else ():
+            finish(None)
         stop_calls, self.stop_calls = self.stop_calls, None
         for on_done in stop_calls or ():
             on_done(None)
@@ -357,12 +360,6 @@ class SimRuntime:
 
     def execute(self, record: ContainerRecord, command: Sequence[str], timeout_ns: int, on_done: OnDone) -> None:
         container = self._of(record)
-        if container is not None and container.hang is not None:
-            if timeout_ns:
-                seconds = timeout_ns // SECOND
-                text = f'command timed out: "{" ".join(command)}" timed out after {seconds}s'
-                self.loop.post(timeout_ns, on_done, RuntimeFailure(text, is_timeout=True))
-            return
 
         def finish(_: None) -> None:
             process = container.process if container is not None else None
@@ -374,7 +371,13 @@ class SimRuntime:
             result: ExecResult = process.execute(command)
             on_done(result)
 
-        self.loop.post(EXECUTE_NS, finish, None)
+        if container is None or container.hang is None:
+            self.loop.post(EXECUTE_NS, finish, None)
+        elif timeout_ns:
+            text = f'command timed out: "{" ".join(command)}" timed out after {timeout_ns // SECOND}s'
+            self.loop.post(timeout_ns, on_done, RuntimeFailure(text, is_timeout=True))
+        else:
+            container.hang.commands.append(finish)
 
     def is_steady(self, record: ContainerRecord) -> bool:
         container = self._of(record)
@@ -420,7 +423,7 @@ class SimRuntime:
     def processes(self) -> Iterator[RunningProcess]:
         """The processes of all containers that run."""
         for pod in self._pods.values():
-            for container in pod.containers.values():
+            for container in pod.containers():
                 if container.process is not None:
                     yield container.process
 
@@ -456,6 +459,8 @@ class SimRuntime:
             return False
         hang, container.hang = container.hang, None
         hang.end()
+        for finish in hang.commands:
+            finish(None)
         if hang.is_told_to_end:
             container.process.terminate()
         container.handle_health_changed()

@@ -15,7 +15,7 @@ from kubesim.node.images import ensure_image
 from kubesim.node.plan import Kill
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, RuntimeFailure
 from kubesim.node.status import Reason
-from kubesim.node.volumes import ClaimError, MountError, mount_volume, mounts_of
+from kubesim.node.volumes import ClaimError, MountError, NotAttachedError, mount_volume, mounts_of
 from kubesim.sim.loop import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ MOUNT_POLL_NS = 300 * MILLISECOND
 # Upstream: pkg/util/goroutinemap/exponentialbackoff: a mount is tried again after 500 ms, doubled up to 2 min 2 s.
 _MOUNT_RETRY_NS = 500 * MILLISECOND
 _MOUNT_RETRY_MAX_NS = 122 * SECOND
+# Upstream: pkg/kubelet/volumemanager/volume_manager.go:podAttachAndMountTimeout
+_ATTACH_TIMEOUT_NS = 123 * SECOND
 
 
 def mount_volumes(worker: PodWorker) -> Sequence:
@@ -39,9 +41,11 @@ def mount_volumes(worker: PodWorker) -> Sequence:
     if not wanted:
         return None
     retry_ns = _MOUNT_RETRY_NS
+    waited_ns = 0
     volumes: dict[str, Volume] = {}
     while True:
         missing = False
+        unattached: list[str] = []
         for volume in wanted:
             name = volume["name"]
             if name in volumes:
@@ -51,16 +55,32 @@ def mount_volumes(worker: PodWorker) -> Sequence:
             except MountError as error:
                 missing = True
                 worker.event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {error}')
+            except NotAttachedError:
+                missing = True
+                unattached.append(name)
             except ClaimError as error:
                 worker.event("Warning", "FailedMount", str(error))
                 return str(error)
         if not missing:
             break
+        if unattached and waited_ns >= _ATTACH_TIMEOUT_NS:
+            return _time_out(worker, unattached)
         yield retry_ns
+        waited_ns += retry_ns
         retry_ns = min(2 * retry_ns, _MOUNT_RETRY_MAX_NS)
     yield MOUNT_POLL_NS
     worker.volumes = volumes
     return None
+
+
+def _time_out(worker: PodWorker, unattached: list[str]) -> str:
+    names = " ".join(unattached)
+    text = (
+        f"Unable to attach or mount volumes: unmounted volumes=[{names}], unattached volumes=[{names}], "
+        "failed to process volumes=[]: context deadline exceeded"
+    )
+    worker.event("Warning", "FailedMount", text)
+    return text
 
 
 def start_sandbox(worker: PodWorker) -> Sequence:

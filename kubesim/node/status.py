@@ -7,11 +7,21 @@ Upstream: pkg/kubelet/kubelet_pods.go:generateAPIPodStatus, pkg/kubelet/status/g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kubesim.api.timestamps import to_time
 from kubesim.node.facts import NO_LAST_STATE, ContainerFacts, PodFacts, pod_resources
-from kubesim.node.plan import ProbeResults, is_to_start, should_restart
+from kubesim.node.phase import TERMINAL_PHASES, compute_phase
+from kubesim.node.plan import ProbeResults, is_to_start
+from kubesim.node.pod_conditions import (
+    FALSE,
+    KUBELET_CONDITIONS,
+    TRUE,
+    compute_conditions,
+    containers_ready_outcome,
+    initialized_outcome,
+    ready_outcome,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,18 +29,9 @@ if TYPE_CHECKING:
     from kubesim.api.objects import Object
     from kubesim.node.runtime import ContainerRecord, PodSandbox
 
-# Conditions that the kubelet owns, in the order in which it writes them.
-KUBELET_CONDITIONS: Final = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-TERMINAL_PHASES: Final = frozenset({"Failed", "Succeeded"})
-
 _USER: Final[Object] = {"linux": {"uid": 0, "gid": 0, "supplementalGroups": [0]}}
-_MEMO_MAX = 8192
 # Upstream: pkg/kubelet/container/runtime.go:MaxPodTerminationMessageLogLength @v1.36
 _MESSAGES_MAX = 12 * 1024
-
-Outcome = tuple[str, str, str]  # a condition's status, reason and message
-_TRUE: Final[Outcome] = ("True", "", "")
-_FALSE: Final[Outcome] = ("False", "", "")
 
 
 class Reason(NamedTuple):
@@ -151,184 +152,6 @@ def compute_container_status(
     return status
 
 
-class _Tally:
-    """Counts of containers by what they are doing, for the phase."""
-
-    __slots__ = ("running", "stopped", "stopped_for_good", "succeeded", "unknown", "waiting")
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.waiting = 0
-        self.stopped = 0
-        self.stopped_for_good = 0
-        self.succeeded = 0
-        self.unknown = 0
-
-
-def _ended(state: Object, status: Object) -> Object | None:
-    """The termination that counts for the phase, of a container that isn't running."""
-    terminated = state.get("terminated")
-    if terminated is None and "waiting" in state:
-        terminated = (status.get("lastState") or {}).get("terminated")
-    return terminated
-
-
-def _init_progress(pod: PodFacts, statuses: Mapping[str, Object], tally: _Tally) -> tuple[int, int, bool]:
-    """How many init containers and sidecars are still to be waited for, and whether one has failed for good."""
-    pending = pending_sidecars = 0
-    for facts in pod.init:
-        status = statuses[facts.name]
-        state = status["state"]
-        if facts.role == "sidecar":
-            if "running" in state:
-                tally.running += 1
-                if not status["started"]:
-                    pending_sidecars += 1
-            elif "waiting" in state and _ended(state, status) is None:
-                pending_sidecars += 1
-                tally.waiting += 1
-            continue
-        terminated = None if "running" in state else _ended(state, status)
-        if terminated is None:
-            pending += 1
-        elif terminated["exitCode"] != 0 and not should_restart(facts, pod.restart_policy, terminated["exitCode"]):
-            return pending, pending_sidecars, True
-    return pending, pending_sidecars, False
-
-
-def compute_phase(
-    pod: PodFacts, statuses: Mapping[str, Object], *, is_terminal: bool = False, has_active_main: bool = False
-) -> str:
-    """The Pod's phase from its container statuses by name. Upstream: pkg/kubelet/kubelet_pods.go:getPhase @v1.36"""
-    tally = _Tally()
-    pending = pending_sidecars = 0
-    if pod.init:
-        pending, pending_sidecars, has_failed = _init_progress(pod, statuses, tally)
-        if has_failed:
-            return "Failed"
-    for facts in pod.main:
-        status = statuses[facts.name]
-        state = status["state"]
-        if "running" in state:
-            tally.running += 1
-        elif (terminated := _ended(state, status)) is not None:
-            tally.stopped += 1
-            exit_code = terminated["exitCode"]
-            if not should_restart(facts, pod.restart_policy, exit_code):
-                tally.stopped_for_good += 1
-            if exit_code == 0 and "terminated" in state:
-                tally.succeeded += 1
-        elif "waiting" in state:
-            tally.waiting += 1
-        else:
-            tally.unknown += 1
-    if pending or (pending_sidecars and not has_active_main) or tally.waiting:
-        return "Pending"
-    if tally.running and not tally.unknown:
-        return "Running"
-    if tally.stopped and not tally.running and not tally.unknown:
-        if not is_terminal and tally.stopped != tally.stopped_for_good:
-            return "Running"
-        return "Succeeded" if tally.stopped == tally.succeeded else "Failed"
-    return "Pending"
-
-
-def _containers_ready(pod: PodFacts, statuses: Mapping[str, Object], phase: str) -> Outcome:
-    if phase == "Succeeded":
-        return ("False", "PodCompleted", "")
-    if phase == "Failed":
-        return ("False", "PodFailed", "")
-    unready = [facts.name for facts in pod.init if facts.role == "sidecar" and not statuses[facts.name]["ready"]]
-    unready += [facts.name for facts in pod.main if not statuses[facts.name]["ready"]]
-    if not unready:
-        return _TRUE
-    return ("False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
-
-
-def _ready(gates: Sequence[Object], foreign: Sequence[Object], containers_ready: Outcome) -> Outcome:
-    if containers_ready[0] != "True" or not gates:
-        return containers_ready
-    complaints = []
-    for gate in gates:
-        wanted = gate["conditionType"]
-        status = next((condition["status"] for condition in foreign if condition["type"] == wanted), None)
-        if status is None:
-            complaints.append(f'corresponding condition of pod readiness gate "{wanted}" does not exist.')
-        elif status != "True":
-            complaints.append(f'the status of pod readiness gate "{wanted}" is not "True", but {status}')
-    return ("False", "ReadinessGatesNotReady", ", ".join(complaints)) if complaints else _TRUE
-
-
-def _initialized(pod: PodFacts, statuses: Mapping[str, Object], phase: str, was_initialized: bool) -> Outcome:
-    if phase == "Succeeded":
-        return ("True", "PodCompleted", "")
-    if not pod.init or was_initialized:
-        return _TRUE
-    for facts in pod.main:
-        state = statuses[facts.name]["state"]
-        if "running" in state or "terminated" in state:
-            return _TRUE
-    incomplete = [
-        facts.name
-        for facts in pod.init
-        if not statuses[facts.name]["started" if facts.role == "sidecar" else "ready"]
-    ]
-    if not incomplete:
-        return _TRUE
-    return ("False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(incomplete)}]")
-
-
-_condition_lists: dict[Any, list[Object]] = {}
-_conditions: dict[Any, Object] = {}
-
-
-def _condition(kind: str, generation: int, outcome: Outcome, since: str) -> Object:
-    key = (kind, generation, outcome, since)
-    condition = _conditions.get(key)
-    if condition is None:
-        status, reason, message = outcome
-        condition = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": since}
-        if generation:
-            condition["observedGeneration"] = generation
-        if reason:
-            condition["reason"] = reason
-        if message:
-            condition["message"] = message
-        if len(_conditions) >= _MEMO_MAX:
-            _conditions.clear()
-        _conditions[key] = condition
-    return condition
-
-
-def compute_conditions(
-    old: Sequence[Object], outcomes: Sequence[Outcome], generation: int, now: str
-) -> list[Object]:
-    """All conditions: those of others as they are, then the kubelet's own; `now` is the transition time of changes."""
-    before: dict[str, Object] = {}
-    foreign: list[Object] = []
-    for condition in old:
-        if condition["type"] in KUBELET_CONDITIONS:
-            before[condition["type"]] = condition
-        else:
-            foreign.append(condition)
-    since = []
-    for kind, outcome in zip(KUBELET_CONDITIONS, outcomes, strict=True):
-        condition = before.get(kind) or _NEVER
-        since.append(condition["lastTransitionTime"] if condition["status"] == outcome[0] else now)
-    key = (generation, *outcomes, *since)
-    own = _condition_lists.get(key)
-    if own is None:
-        own = [
-            _condition(kind, generation, outcome, at)
-            for kind, outcome, at in zip(KUBELET_CONDITIONS, outcomes, since, strict=True)
-        ]
-        if len(_condition_lists) >= _MEMO_MAX:
-            _condition_lists.clear()
-        _condition_lists[key] = own
-    return [*foreign, *own] if foreign else own
-
-
-_NEVER: Final[Object] = {"status": ""}
 _host_ips: dict[str, list[Object]] = {}
 
 
@@ -366,14 +189,14 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
         statuses.update((status["name"], status) for status in inits)
     phase = _phase(facts, statuses, old, seen)
     conditions = old.get("conditions") or ()
-    containers_ready = _containers_ready(facts, statuses, phase)
+    containers_ready = containers_ready_outcome(facts, statuses, phase)
     gates = spec.get("readinessGates") or ()
     outcomes = (
-        _TRUE if seen.sandbox is not None and seen.sandbox.is_ready else _FALSE,
-        _initialized(facts, statuses, phase, bool(facts.init) and _was_true(conditions, "Initialized")),
-        _ready(gates, conditions, containers_ready),
+        TRUE if seen.sandbox is not None and seen.sandbox.is_ready else FALSE,
+        initialized_outcome(facts, statuses, phase, bool(facts.init) and _was_true(conditions, "Initialized")),
+        ready_outcome(gates, conditions, containers_ready),
         containers_ready,
-        _TRUE,
+        TRUE,
     )
     status: Object = {"phase": phase, "conditions": compute_conditions(conditions, outcomes, generation, now)}
     if generation:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kubesim.node.status import KUBELET_CONDITIONS, TERMINAL_PHASES
+from kubesim.node.phase import TERMINAL_PHASES
+from kubesim.node.pod_conditions import KUBELET_CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kubesim.api.objects import Object
 
+_OWN_ORDER = [{"type": kind} for kind in KUBELET_CONDITIONS]
 # Fields that are merged; all others, lists of container statuses among them, are replaced as a whole.
 _MAPS = frozenset({"allocatedResources", "resources"})
 _ADDRESSES = frozenset({"hostIPs", "podIPs"})
@@ -57,6 +59,8 @@ def _order(old: Sequence[Object], new: Sequence[Object]) -> list[Object]:
     """All conditions that there will be, foreign ones first, as `$setElementOrder` wants them."""
     foreign = [condition["type"] for condition in old if condition["type"] not in KUBELET_CONDITIONS]
     own = [condition["type"] for condition in new if condition["type"] in KUBELET_CONDITIONS]
+    if not foreign and len(own) == len(_OWN_ORDER):
+        return _OWN_ORDER
     return [{"type": kind} for kind in (*foreign, *own)]
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, final
 from kubesim.api.kinds import POD
 from kubesim.api.requests import Options, delete, patch
 from kubesim.errors import ApiError
-from kubesim.node.status import KUBELET_CONDITIONS, TERMINAL_PHASES
+from kubesim.node.phase import TERMINAL_PHASES
+from kubesim.node.pod_conditions import KUBELET_CONDITIONS
 from kubesim.node.status_patch import compute_status_patch
 from kubesim.sim.loop import SECOND
 

@@ -24,6 +24,10 @@ class MountError(Exception):
     """The volume can't be mounted now; the message is what the FailedMount Event says after the volume's name."""
 
 
+class NotAttachedError(Exception):
+    """The volume is a disk in the network that is not attached to the node yet."""
+
+
 class ClaimError(Exception):
     """The Pod's claims don't allow mounting now; the message is the whole text of the FailedMount Event."""
 
@@ -49,7 +53,7 @@ class TokenVolumes:
 
 class VolumeSources(NamedTuple):
     """Where volumes come from. `disks` holds what PersistentVolumes contain, by their names; `host_paths` the node's
-    own files; both are created on first use."""
+    own files; both are created on first use. `is_attached` says of a PersistentVolume whether the node has it."""
 
     config_map: FindObject
     secret: FindObject
@@ -59,6 +63,7 @@ class VolumeSources(NamedTuple):
     tokens: TokenVolumes
     allocatable: Mapping[str, Any]
     host_ip: str
+    is_attached: Callable[[str], bool]
 
 
 def _items(
@@ -150,7 +155,10 @@ def _claim_volume(volume: Object, pod: Object, sources: VolumeSources) -> Volume
             f"Unable to attach or mount volumes: unmounted volumes=[{volume['name']}], unattached volumes=[], "
             f"failed to process volumes=[{volume['name']}]: error processing PVC {namespace}/{name}: {problem}"
         )
-    return _stored(sources.disks, claim["spec"]["volumeName"])
+    volume_name = claim["spec"]["volumeName"]
+    if not sources.is_attached(volume_name):
+        raise NotAttachedError
+    return _stored(sources.disks, volume_name)
 
 
 def _stored(volumes: MutableMapping[str, Volume], name: str) -> Volume:
@@ -165,6 +173,7 @@ def mount_volume(volume: Object, pod: Object, sources: VolumeSources) -> Volume:
 
     Raises:
         MountError: something that it is made of is missing; the kubelet tries again.
+        NotAttachedError: its disk is not here yet; the kubelet looks again.
         ClaimError: its claim is missing or not bound; the kubelet syncs the Pod again later.
     """
     name = volume["name"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from kubesim.api.conditions import is_condition_true
-from kubesim.api.objects import Object, labels_of
+from kubesim.api.objects import Object, controller_of, labels_of
 from kubesim.cluster.waiting import available, bound, ready
-from kubesim.scenario.model import Condition, Restarts, is_within, question_of
+from kubesim.scenario.model import EVERY, Condition, Reference, Restarts, is_within, question_of
 from kubesim.scenario.port import Port
 
 _STATES: Final = {"ready": ready, "available": available, "bound": bound}
+_REVISION: Final = "deployment.kubernetes.io/revision"
 _ABSENT: Final = "(absent)"
 # What tells Pods of a workload's new version from those of earlier ones.
 _VERSION_LABELS: Final = ("pod-template-hash", "controller-revision-hash")
@@ -22,9 +25,9 @@ def holds(port: Port, condition: Condition, namespace: str) -> bool:
     question = question_of(condition)
     if question == "is_":
         return _is_in_state(port, condition, namespace)
-    return is_within(condition, value_of(port, condition, namespace)) if question != "event" else bool(
-        value_of(port, condition, namespace)
-    )
+    value = value_of(port, condition, namespace)
+    has_bound = condition.equals is not msgspec.UNSET or condition.at_least is not None or condition.at_most is not None
+    return is_within(condition, value) if has_bound else bool(value)
 
 
 def value_of(port: Port, condition: Condition, namespace: str) -> Any:
@@ -77,12 +80,20 @@ def _entry(items: Sequence[Any], name: str) -> Any:
 
 def _is_in_state(port: Port, condition: Condition, namespace: str) -> bool:
     state = condition.is_
+    kind, _, name = condition.object.partition("/")
+    if name == EVERY:
+        each = [msgspec.structs.replace(condition, object=reference) for reference in _references(port, kind, namespace)]
+        return all(_is_in_state(port, one, namespace) for one in each)
     if state in _STATES:
         return _STATES[state](condition.object, namespace).holds(port)
     obj = port.find(condition.object, namespace)
     if state == "cordoned":
         return obj is not None and bool(obj["spec"].get("unschedulable"))
     return (obj is None) == (state == "gone")
+
+
+def _references(port: Port, kind: str, namespace: str) -> list[Reference]:
+    return [Reference(f"{kind}/{obj['metadata']['name']}") for obj in port.list(kind, namespace)]
 
 
 def _count_pods(port: Port, condition: Condition, namespace: str) -> int:
@@ -93,7 +104,7 @@ def _count_pods(port: Port, condition: Condition, namespace: str) -> int:
     if wanted == "running":
         return sum(is_running(pod) for pod in pods)
     if wanted == "newReady" and pods:
-        version = newest_version(port, condition.object, namespace, pods)
+        version = newest_version(port, condition.object, namespace)
         pods = [pod for pod in pods if version_of(pod) == version]
     return sum(is_condition_true(pod["status"].get("conditions"), "Ready") for pod in pods)
 
@@ -109,18 +120,19 @@ def version_of(pod: Object) -> str:
     return next((labels[name] for name in _VERSION_LABELS if name in labels), "")
 
 
-def newest_version(port: Port, reference: str, namespace: str, pods: Sequence[Object]) -> str:
-    """The version that a workload is going to: its update revision, or that of its youngest ReplicaSet."""
+def newest_version(port: Port, reference: str, namespace: str) -> str:
+    """The version that a workload is going to: its update revision, or that of its ReplicaSet of the latest revision."""
     obj = port.find(reference, namespace) or {}
     revision = (obj.get("status") or {}).get("updateRevision")
     if revision:
         return str(revision)
-    youngest = max(pods, key=lambda pod: (int(pod["metadata"].get("resourceVersion", 0)) * 0, _made(pod)))
-    return version_of(youngest)
+    uid = (obj.get("metadata") or {}).get("uid")
+    owned = [each for each in port.list("replicasets", namespace) if (controller_of(each) or {}).get("uid") == uid]
+    return version_of(max(owned, key=_revision)) if owned else ""
 
 
-def _made(pod: Object) -> tuple[str, str]:
-    return (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"])
+def _revision(replica_set: Object) -> int:
+    return int((replica_set["metadata"].get("annotations") or {}).get(_REVISION, "0"))
 
 
 def count_restarts(port: Port, wanted: Restarts, namespace: str) -> int:

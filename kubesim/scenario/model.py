@@ -23,6 +23,8 @@ class Reference(str):
 
 
 _UNSET: Final = msgspec.UNSET
+# As an object's name in a condition: every object of that kind.
+EVERY: Final = "*"
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,13 +1,13 @@
 """A control plane with all its controllers and no kubelets: tests play the users, the scheduler and the kubelets."""
 
 from kubesim.api.kinds import NAMESPACE, NODE, POD, SERVICE
-from kubesim.api.requests import Options, create, create_subresource, delete, get, list_all, patch
+from kubesim.api.objects import Key
+from kubesim.api.requests import Options, create, create_subresource, delete, list_all, patch
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.server import Identity
 from kubesim.cluster.bootstrap import fresh_objects
 from kubesim.cluster.control_plane import ControllerManager, ControlPlane
 from kubesim.cluster.options import ClusterOptions
-from kubesim.errors import ApiError
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import MILLISECOND, Loop
 
@@ -50,11 +50,8 @@ class World:
 
     def find(self, kind, name, namespace="default"):
         """The object, or None."""
-        try:
-            return self.do(get(kind, namespace if kind.namespaced else "", name))
-        except ApiError as error:
-            assert error.code == 404
-            return None
+        key = Key(namespace if kind.namespaced else "", name)
+        return self.plane.store.get(kind.resource, key)
 
     def list(self, kind, namespace="default"):
         return self.do(list_all(kind, namespace if kind.namespaced else ""))["items"]
@@ -63,9 +60,8 @@ class World:
         metadata = {"name": name}
         if kind.namespaced:
             metadata["namespace"] = namespace
-        for field, value in (("labels", labels), ("ownerReferences", owners), ("finalizers", finalizers)):
-            if value is not None:
-                metadata[field] = value
+        given = {"labels": labels, "ownerReferences": owners, "finalizers": finalizers}
+        metadata |= {field: value for field, value in given.items() if value is not None}
         return self.do(create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **fields}))
 
     def patch(self, kind, name, body, namespace="default", subresource=""):

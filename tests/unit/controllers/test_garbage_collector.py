@@ -265,7 +265,7 @@ def test_graph_forgets(world):
     assert set(graph_of(world).nodes) == before
 
 
-def test_pod_costs_less_than_300_bytes(world):
+def test_pod_costs_less_than_300_bytes():
     """The graph of 10,000 Pods in ReplicaSets of ten takes at most 300 bytes a Pod beyond the Pods themselves."""
     graph = Graph(None, None, None)
     type_ = ("v1", "Pod")

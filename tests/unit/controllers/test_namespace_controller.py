@@ -129,8 +129,7 @@ def test_grace_that_is_over(world):
         "NamespaceDeletionContentFailure",
         "True",
         "ContentDeletionFailed",
-        "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: shop for gvr: "
-        "/v1, Resource=pods",
+        "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: shop for gvr: /v1, Resource=pods",
     )
 
     world.delete(POD, "stuck", "shop", grace_period_s=0)

@@ -8,6 +8,8 @@ import pytest
 from worlds import World
 
 from kubesim.api.requests import Options
+from kubesim.network.messages import HttpRequest
+from kubesim.sim.loop import SECOND
 
 READY = {"httpGet": {"path": "/readyz", "port": 80}, "periodSeconds": 2}
 
@@ -159,3 +161,36 @@ def test_equal_runs_are_equal():
         return world.writes
 
     assert run() == run()
+
+
+def test_a_hook_in_a_hung_container(world):
+    """A preStop command that can't end takes the whole grace, then the container is killed."""
+    world.pod(lifecycle={"preStop": {"exec": {"command": ["drain"]}}}, spec={"terminationGracePeriodSeconds": 4})
+    world.run(3)
+    world.runtimes["node-1"].hang_container(world.uid(), "main")
+    world.delete()
+    world.run(4.5)
+    assert "FailedPreStopHook" in world.reasons()
+    world.run(3)
+
+    assert world.get() is None
+
+
+def test_what_was_asked_during_a_hang_is_answered_after_it(world):
+    """A call waits as in the kernel's buffers, and SIGTERM too takes effect when the process goes on."""
+    world.pod()
+    world.run(3)
+    answers = []
+    runtime = world.runtimes["node-1"]
+    uid = world.uid()
+    runtime.hang_container(uid, "main")
+    network = world.kubelets["node-1"].network
+    network.probe("10.244.1.2", 80, HttpRequest("GET", "/"), 60 * SECOND, answers.append)
+    world.delete()
+    world.run(5)
+    assert answers == []
+    runtime.resume_container(uid, "main")
+    world.run(3)
+
+    assert [answer.status for answer in answers] == [200]
+    assert world.get() is None

@@ -242,7 +242,7 @@ def test_out_of_memory(world):
 
 
 def test_an_unknown_image_is_pulled(world):
-    """It takes a while, in which the sandbox shows as ready; the second Pod finds it there."""
+    """It takes a while; the second Pod finds it there."""
     world.pod(image="other:1")
     world.run(4)
     world.pod("second", image="other:1")
@@ -262,8 +262,8 @@ def test_a_missing_image_backs_off():
     world.run(30)
 
     reasons = [status["containerStatuses"][0]["state"]["waiting"]["reason"] for _, _, status in world.writes]
-    assert reasons[:4] == ["ContainerCreating", "ContainerCreating", "ErrImagePull", "ImagePullBackOff"]
-    message = world.writes[3][2]["containerStatuses"][0]["state"]["waiting"]["message"]
+    assert reasons[:3] == ["ContainerCreating", "ErrImagePull", "ImagePullBackOff"]
+    message = world.writes[2][2]["containerStatuses"][0]["state"]["waiting"]["message"]
     assert message.startswith('Back-off pulling image "nope:1": ErrImagePull: failed to pull and unpack image')
     texts = [text for _, text, _ in world.events()]
     assert texts[0] == 'Pulling image "nope:1"'

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from kubesim.node.facts import PodFacts
 from kubesim.node.plan import compute_pod_actions
 from kubesim.node.runtime import ContainerRecord, PodSandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Results(NamedTuple):

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from kubesim.node.facts import PodFacts
+from kubesim.node.phase import compute_phase
 from kubesim.node.runtime import ContainerRecord, PodSandbox
-from kubesim.node.status import Observation, Reason, compute_end, compute_phase, compute_rejection, compute_status
+from kubesim.node.status import Observation, Reason, compute_end, compute_rejection, compute_status
 from kubesim.sim.loop import SECOND
 
 IMAGE = "python:3.11-slim"

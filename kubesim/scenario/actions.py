@@ -1,0 +1,168 @@
+"""Doing what a step says: each action in one small function over the port; returns what it was done to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from kubesim.errors import UserError
+from kubesim.scenario.model import (
+    Crash,
+    Delete,
+    Drain,
+    NodeTarget,
+    Patch,
+    PodTarget,
+    Reference,
+    Scale,
+    SetImage,
+    Undo,
+)
+from kubesim.scenario.port import Port
+from kubesim.scenario.targets import choose_node, choose_pod
+
+# Upstream: kubectl/pkg/drain/drain.go:evictPods waits so long after a refusal @v1.36
+_EVICT_AGAIN_NS: Final = 5_000_000_000
+_BEGINS: Final = {"restore_power": "lose_power", "rejoin": "isolate", "start_kubelet": "stop_kubelet", "uncordon": "cordon"}
+
+
+class Actor:
+    """Does the actions of one run; remembers what was disturbed, so that a step can end it without naming it again."""
+
+    def __init__(self, port: Port, namespace: str, resolve: Callable[[str], Path]) -> None:
+        self._port = port
+        self._namespace = namespace
+        self._resolve = resolve
+        self._disturbed: dict[str, str] = {}
+        self._hanging: tuple[Any, str] | None = None
+
+    def act(self, name: str, argument: Any) -> str:
+        """Do it now; returns the object that it was done to, such as `pod/vehicle-api-7d9-x2b`.
+
+        Raises:
+            UserError: what it names is not there, or it cannot be done to it.
+            ApiError: the API server refuses it.
+        """
+        if isinstance(argument, NodeTarget):
+            return self._to_node(name, argument)
+        do: Callable[[Any], str] = getattr(self, f"_{name}")
+        return do(argument)
+
+    def _apply(self, path: str) -> str:
+        self._port.apply(self._resolve(path))
+        return path
+
+    def _pod_ref(self, pod: Any) -> str:
+        return f"pod/{pod['metadata']['name']}"
+
+    def _crash(self, crash: Crash) -> str:
+        pod = choose_pod(self._port, crash.of, self._namespace)
+        self._port.disturb_pod("crash", pod, crash.container, crash.exit_code)
+        return self._pod_ref(pod)
+
+    def _oom(self, target: PodTarget) -> str:
+        pod = choose_pod(self._port, target.of, self._namespace)
+        self._port.disturb_pod("oom", pod, target.container, 0)
+        return self._pod_ref(pod)
+
+    def _hang(self, target: PodTarget) -> str:
+        pod = choose_pod(self._port, target.of, self._namespace)
+        self._port.disturb_pod("hang", pod, target.container, 0)
+        self._hanging = (pod, target.container)
+        return self._pod_ref(pod)
+
+    def _wake(self, target: PodTarget) -> str:
+        if self._hanging is None:
+            raise UserError(f"nothing of {target.of} hangs; a step with hang must come before wake")
+        (pod, container), self._hanging = self._hanging, None
+        self._port.disturb_pod("wake", pod, container, 0)
+        return self._pod_ref(pod)
+
+    def _delete(self, delete: Delete) -> str:
+        reference, namespace = str(delete.of), self._namespace
+        if delete.pod:
+            pod = choose_pod(self._port, delete.of, self._namespace)
+            reference, namespace = self._pod_ref(pod), pod["metadata"]["namespace"]
+        self._port.delete(reference, namespace, delete.grace_seconds)
+        return reference
+
+    def _evict(self, target: PodTarget) -> str:
+        pod = choose_pod(self._port, target.of, self._namespace)
+        refusal = self._port.evict(pod)
+        return f"{self._pod_ref(pod)} (refused: {refusal})" if refusal else self._pod_ref(pod)
+
+    def _drain(self, drain: Drain) -> str:
+        port = self._port
+        node = choose_node(port, drain, self._namespace)
+        port.cordon(node, is_cordoned=True)
+        self._disturbed["cordon"] = node
+        end_ns = port.now_ns + drain.timeout
+        asked: set[str] = set()
+        while port.now_ns < end_ns:
+            left = [pod for pod in port.list("pods") if _is_drained(pod, node)]
+            if not left:
+                return f"node/{node}"
+            for pod in left:
+                if pod["metadata"]["uid"] not in asked and not port.evict(pod):
+                    asked.add(pod["metadata"]["uid"])
+            count = len(left)
+            port.wait_until(lambda count=count: sum(_is_drained(p, node) for p in port.list("pods")) < count, _EVICT_AGAIN_NS)  # type: ignore[misc]
+        raise DrainTimeout(f"node/{node}")
+
+    def _to_node(self, name: str, target: NodeTarget) -> str:
+        begun_by = _BEGINS.get(name)
+        if begun_by is not None and not target.node and target.runs is None:
+            node = self._disturbed.pop(begun_by, "")
+            if not node:
+                raise UserError(f"no node has been through {begun_by} before; name the node")
+        else:
+            node = choose_node(self._port, target, self._namespace)
+            self._disturbed[name] = node
+        if name in ("cordon", "uncordon"):
+            self._port.cordon(node, is_cordoned=name == "cordon")
+        else:
+            self._port.disturb_node(name, node)
+        return f"node/{node}"
+
+    def _scale(self, scale: Scale) -> str:
+        self._port.scale(scale.of, scale.replicas, self._namespace)
+        return scale.of
+
+    def _set_image(self, change: SetImage) -> str:
+        self._port.set_image(change.of, change.image, change.container, self._namespace)
+        return change.of
+
+    def _restart_rollout(self, reference: Reference) -> str:
+        self._port.restart_rollout(reference, self._namespace)
+        return reference
+
+    def _undo_rollout(self, undo: Undo) -> str:
+        self._port.undo_rollout(undo.of, undo.revision, self._namespace)
+        return undo.of
+
+    def _pause_rollout(self, reference: Reference) -> str:
+        self._port.patch(reference, {"spec": {"paused": True}}, self._namespace)
+        return reference
+
+    def _resume_rollout(self, reference: Reference) -> str:
+        self._port.patch(reference, {"spec": {"paused": None}}, self._namespace)
+        return reference
+
+    def _patch(self, patch: Patch) -> str:
+        self._port.patch(patch.of, patch.change, self._namespace)
+        return patch.of
+
+
+class DrainTimeout(Exception):  # noqa: N818 - what it is called
+    """A drain did not come to its end; the text is the node."""
+
+
+def _is_drained(pod: Any, node: str) -> bool:
+    """Whether a drain of this node moves the Pod: those of a DaemonSet, of the node itself and finished ones stay."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return (
+        pod["spec"].get("nodeName") == node
+        and pod["status"].get("phase") not in ("Succeeded", "Failed")
+        and all(owner["kind"] not in ("DaemonSet", "Node") for owner in owners)
+    )

@@ -1,0 +1,83 @@
+"""Whether expectations are met: each becomes a `Check` that says what was wanted and what was found."""
+
+from __future__ import annotations
+
+from kubesim.scenario.asking import count_restarts, holds, value_of
+from kubesim.scenario.model import Bound, Expectation, describe, describe_bound, is_within
+from kubesim.scenario.outcome import Check
+from kubesim.scenario.port import Port, Users
+from kubesim.sim.loop import MILLISECOND, SECOND
+
+_NO_USERS = Check(text="users are served", found="the scenario has no load", is_met=False)
+
+
+def seconds(span_ns: int) -> str:
+    """A span in words: `350 ms`, `2.4 s`, `5m50s`."""
+    if span_ns < SECOND:
+        return f"{span_ns / MILLISECOND:.0f} ms"
+    if span_ns < 100 * SECOND:
+        return f"{span_ns / SECOND:.1f} s"
+    minutes, rest = divmod(round(span_ns / SECOND), 60)
+    return f"{minutes}m{rest:02d}s"
+
+
+def percent(share: float) -> str:
+    """A share in words; never rounded up to 100."""
+    if share >= 1:
+        return "100 %"
+    return f"{min(share * 100, 99.99):.2f} %"
+
+
+def judge_at_end(
+    expectation: Expectation, port: Port, users: Users | None, namespace: str, span: tuple[int, int]
+) -> Check | None:
+    """An expectation about a finished span of time; None for `ever` and `never`, which are judged while it passes."""
+    if expectation.that is not None:
+        condition = expectation.that
+        is_met = holds(port, condition, namespace)
+        return Check(text=describe(condition), found="it is so" if is_met else _found(port, expectation, namespace), is_met=is_met)
+    if expectation.restarts is not None:
+        wanted = expectation.restarts
+        count = count_restarts(port, wanted, namespace)
+        text = f"restarts of {wanted.of}: {describe_bound(wanted).removeprefix('is ')}"
+        return Check(text=text, found=str(count), is_met=is_within(wanted, count))
+    if expectation.ever is not None or expectation.never is not None:
+        return None
+    if users is None:
+        return _NO_USERS
+    if expectation.lost_writes is not None or expectation.kept_writes is not None:
+        return _judge_writes(expectation, users)
+    return _judge_requests(expectation, users, span)
+
+
+def _found(port: Port, expectation: Expectation, namespace: str) -> str:
+    condition = expectation.that
+    return "" if condition is None else f"found {value_of(port, condition, namespace)}"
+
+
+def _judge_requests(expectation: Expectation, users: Users, span: tuple[int, int]) -> Check:
+    if expectation.recovery is not None:
+        recovery_ns = users.recovery_ns(*span)
+        text = f"users are served again within {seconds(expectation.recovery)}"
+        if recovery_ns is None:
+            return Check(text=text, found="they are not", is_met=False)
+        return Check(text=text, found=f"after {seconds(recovery_ns)}", is_met=recovery_ns <= expectation.recovery)
+    counts = users.count(*span)
+    if expectation.availability is not None:
+        text = f"availability is at least {percent(expectation.availability)}"
+        is_met = counts.availability >= expectation.availability and counts.total > 0
+        return Check(text=text, found=f"{percent(counts.availability)} of {counts.total} requests", is_met=is_met)
+    bound = expectation.failed_requests or Bound()
+    unserved = counts.refused + counts.failed
+    text = f"requests that fail: {describe_bound(bound).removeprefix('is ')}"
+    return Check(text=text, found=f"{unserved} of {counts.total}", is_met=is_within(bound, unserved))
+
+
+def _judge_writes(expectation: Expectation, users: Users) -> Check:
+    audit = users.audit()
+    if expectation.lost_writes is not None:
+        bound, count, verb = expectation.lost_writes, len(audit.lost), "lost"
+    else:
+        bound, count, verb = expectation.kept_writes or Bound(), audit.kept, "kept"
+    text = f"acknowledged writes {verb}: {describe_bound(bound).removeprefix('is ')}"
+    return Check(text=text, found=f"{count} of {audit.kept + len(audit.lost)}", is_met=is_within(bound, count))
