@@ -15,10 +15,19 @@ from kubesim.errors import ApiError, Cause, forbidden, not_found
 from kubesim.store.log import Store
 
 IMMORTAL_NAMESPACES = ("default", "kube-system", "kube-public")
+_TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-def check_namespace(store: Store, kind: Kind, namespace: str, name: str) -> None:
+def asked_name(metadata: Object) -> str:
+    """What a refusal calls a new object: admission comes before names are generated.
+
+    Upstream: apiserver/pkg/admission/errors.go:extractResourceName @v1.36
+    """
+    return metadata.get("name") or metadata.get("generateName") or "Unknown!"
+
+
+def check_namespace(store: Store, kind: Kind, namespace: str, metadata: Object) -> None:
     """NamespaceLifecycle for a create: the namespace must be there and not on its way out.
 
     Upstream: apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go @v1.36
@@ -30,12 +39,12 @@ def check_namespace(store: Store, kind: Kind, namespace: str, name: str) -> None
         error = forbidden(
             kind.plural,
             kind.group,
-            name,
+            asked_name(metadata),
             f"unable to create new content in namespace {namespace} because it is being terminated",
         )
         cause = Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
         raise ApiError(
-            error.code, error.reason, error.message, kind=error.kind, group=error.group, name=name, causes=(cause,)
+            error.code, error.reason, error.message, kind=error.kind, group=error.group, name=error.name, causes=(cause,)
         )
 
 
@@ -87,6 +96,16 @@ def _admit_node(_: Store, node: Object) -> Object:
     if taint in taints:
         return node
     return {**node, "spec": {**spec, "taints": [*taints, taint]}}
+
+
+def topology_labels(store: Store, node_name: str) -> Object:
+    """PodTopologyLabels: the node's zone and region, for the Pod that it gets.
+
+    Upstream: plugin/pkg/admission/podtopologylabels/admission.go @v1.36
+    """
+    node = store.get("nodes", ("", node_name))
+    labels = None if node is None else node["metadata"].get("labels")
+    return {label: labels[label] for label in _TOPOLOGY if label in labels} if labels else {}
 
 
 _ADMIT: dict[str, Callable[[Store, Object], Object]] = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple, final
 
 from kubesim.api.objects import Object
+from kubesim.apiserver.admission import asked_name, topology_labels
 from kubesim.errors import ApiError, forbidden
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND
@@ -79,6 +80,8 @@ class PodAdmission:
             TryAgain: the namespace's default account isn't there yet.
         """
         spec = pod["spec"]
+        if spec.get("nodeName"):
+            pod = _with_topology_labels(self._store, pod)
         memo_key = (id(spec), namespace)
         memo = self._memo.get(memo_key)
         name = spec.get("serviceAccountName") or "default"
@@ -101,7 +104,7 @@ class PodAdmission:
         if attempt + 1 < tries:
             raise TryAgain((100 + self._stream.below(100)) * MILLISECOND)
         why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-        raise forbidden("pods", "", pod["metadata"].get("name", ""), why)
+        raise forbidden("pods", "", asked_name(pod["metadata"]), why)
 
     def _with_account(self, spec: Object, name: str, account: Object | None) -> Object:
         spec = {**spec, "serviceAccountName": name, "serviceAccount": name}
@@ -138,6 +141,15 @@ class PodAdmission:
         return {**pod, "spec": spec}
 
 
+def _with_topology_labels(store: Store, pod: Object) -> Object:
+    """PodTopologyLabels for a Pod that comes with its node."""
+    labels = topology_labels(store, pod["spec"]["nodeName"])
+    if not labels:
+        return pod
+    metadata = pod["metadata"]
+    return {**pod, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}}
+
+
 def _with_token_mount(container: Object) -> Object:
     mounts = container.get("volumeMounts") or []
     if any(mount["mountPath"] == _TOKEN_PATH for mount in mounts):
@@ -167,7 +179,7 @@ def _with_priority(store: Store, pod: Object, spec: Object) -> Object:
         found = store.get("priorityclasses.scheduling.k8s.io", ("", class_name))
         if found is None:
             raise forbidden(
-                "pods", "", pod["metadata"].get("name", ""), f"no PriorityClass with name {class_name} was found"
+                "pods", "", asked_name(pod["metadata"]), f"no PriorityClass with name {class_name} was found"
             )
         priority = found["value"]
         policy = found.get("preemptionPolicy", policy)
@@ -194,7 +206,7 @@ def _priority_given(pod: Object, given: int, computed: int) -> ApiError:
         f"the integer value of priority ({given}) must not be provided in pod spec; priority admission controller "
         f"computed {computed} from the given PriorityClass name"
     )
-    return forbidden("pods", "", pod["metadata"].get("name", ""), why)
+    return forbidden("pods", "", asked_name(pod["metadata"]), why)
 
 
 def _with_tolerations(spec: Object) -> Object:

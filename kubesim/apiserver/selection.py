@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from bisect import bisect_right
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,9 @@ from kubesim.api.requests import Options
 from kubesim.api.scheme import Kind
 from kubesim.api.selector_syntax import parse_label_selector
 from kubesim.api.selectors import SelectorError
-from kubesim.errors import bad_request
+from kubesim.apiserver.conversion import from_stored, stored_kind
+from kubesim.apiserver.request_options import list_revision
+from kubesim.errors import ApiError, bad_request
 from kubesim.store.log import INDEXED_FIELDS, Store
 from kubesim.store.watch import Predicate
 
@@ -47,7 +50,9 @@ def select(kind: Kind, options: Options) -> Selection:
         raise bad_request(str(error)) from None
     if by_fields is None:
         return Selection(None if by_labels is None else lambda obj: by_labels(labels_of(obj)), None)
-    matches = by_fields.matches
+    matches: Predicate = by_fields.matches
+    if stored_kind(kind) is not kind:
+        matches = lambda obj: by_fields.matches(from_stored(kind, obj))  # noqa: E731 - as below
     index = None
     indexed = INDEXED_FIELDS.get(kind.resource)
     if indexed is not None:
@@ -63,75 +68,119 @@ def select(kind: Kind, options: Options) -> Selection:
 
 
 class _Continue(msgspec.Struct):
-    """The token of upstream: where the next page starts, and the revision that all pages show."""
+    """The token of upstream: where the next page starts, and the revision that all pages show (-1: the newest)."""
 
     v: str
     rv: int
     start: str
 
 
-def _encode(revision: int, after: Key) -> str:
-    token = msgspec.json.encode(_Continue("meta.k8s.io/v1", revision, f"{after.namespace}/{after.name}\0"))
+_LATEST = -1
+_PAGES_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+def _encode(revision: int, start: str) -> str:
+    token = msgspec.json.encode(_Continue("meta.k8s.io/v1", revision, start))
     return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
 
 
-def _decode(token: str) -> tuple[int, tuple[str, str]]:
+def _start_after(key: Key, namespace: str) -> str:
+    """The token's place behind an object, relative to the namespace that is listed."""
+    return f"/{key.name}\0" if namespace or not key.namespace else f"/{key.namespace}/{key.name}\0"
+
+
+def _decode(token: str) -> _Continue:
     try:
-        padded = token + "=" * (-len(token) % 4)
-        found = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Continue)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise bad_request("continue key is not valid: illegal base64 data at input byte 0") from None
-    namespace, _, name = found.start.removesuffix("\0").partition("/")
-    return found.rv, (namespace, name)
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _not_a_token("illegal base64 data at input byte 0") from None
+    try:
+        found = msgspec.json.decode(text, type=_Continue)
+    except msgspec.DecodeError:
+        first = text[:1].decode("latin-1")
+        printed = first if first.isprintable() and first.isascii() else f"\\u{ord(first or chr(0)):04x}"
+        raise _not_a_token(f"invalid character '{printed}' looking for beginning of value") from None
+    if found.v != "meta.k8s.io/v1":
+        raise _not_a_token(f'server does not recognize this encoded version "{found.v}"')
+    return found
+
+
+def _not_a_token(why: str) -> ApiError:
+    return bad_request(f"invalid continue token: continue key is not valid: {why}")
 
 
 def list_objects(store: Store, kind: Kind, namespace: str, options: Options) -> Object:
-    """A List object: what the selectors match, in the order of keys, in pages if `limit` asks for them."""
+    """A List object: what the selectors match, in the order of keys, in pages if `limit` asks for them.
+
+    Raises:
+        ApiError: 400, selectors, token or revision cannot be read; 410, that revision is forgotten; 504, it is not yet.
+    """
     selection = select(kind, options)
-    table = store.table(kind.resource)
-    revision, start = (store.revision, None) if not options.continue_token else _decode(options.continue_token)
-    if revision == store.revision or not options.continue_token:
-        objects, keys = (table.by_namespace.get(namespace, {}), None) if namespace else (table.objects, table.keys())
+    stored = stored_kind(kind)
+    table = store.table(stored.resource)
+    revision = store.revision
+    start: tuple[str, str] | None = None
+    wanted = list_revision(options, revision)
+    if options.continue_token:
+        token = _decode(options.continue_token)
+        space, _, name = token.start.removesuffix("\0").removeprefix("/").rpartition("/")
+        start = (namespace or space, name)
+        if token.rv != _LATEST:
+            revision = token.rv
+    elif wanted and (options.resource_version_match == "Exact" or (options.limit and not options.resource_version_match)):
+        revision = wanted
+    if revision == store.revision:
+        objects = table.by_namespace.get(namespace, {}) if namespace else table.objects
+        keys = sorted(objects) if namespace else table.keys()
     else:
-        objects = store.objects_at(kind.resource, revision)
-        keys = None
-        if namespace:
-            objects = {key: obj for key, obj in objects.items() if key.namespace == namespace}
-    if keys is None:
-        keys = sorted(objects)
+        objects = _objects_at(store, stored, revision, options.continue_token)
+        keys = sorted(key for key in objects if not namespace or key.namespace == namespace)
+    if start is not None:
+        keys = keys[bisect_right(keys, Key(*start)) :]
     metadata: Object = {"resourceVersion": str(revision)}
-    items = _page(objects, keys, selection.matches, start, options.limit, metadata, revision)
+    items, last = _page(objects, keys, selection.matches, options.limit, metadata)
+    if last is not None:
+        metadata["continue"] = _encode(revision, _start_after(last, namespace))
+    if stored is not kind:
+        items = [from_stored(kind, item) for item in items]
     return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata, "items": items}
+
+
+def _objects_at(store: Store, kind: Kind, revision: int, token: str) -> dict[Key, Object]:
+    try:
+        return store.objects_at(kind.resource, revision)
+    except ApiError as error:
+        if not token:
+            raise
+        fresh = _encode(_LATEST, _decode(token).start)
+        raise ApiError(error.code, error.reason, _PAGES_EXPIRED, continue_token=fresh) from None
 
 
 def _page(
     objects: dict[Key, Object],
     keys: list[Key],
     matches: Predicate | None,
-    start: tuple[str, str] | None,
     limit: int,
     metadata: Object,
-    revision: int,
-) -> list[Object]:
-    if matches is None and not limit and start is None:
-        return [objects[key] for key in keys]
+) -> tuple[list[Object], Key | None]:
+    """The objects of one page, and the last one's key if more follow."""
+    if matches is None:
+        if not limit or len(keys) <= limit:
+            return [objects[key] for key in keys], None
+        metadata["remainingItemCount"] = len(keys) - limit
+        return [objects[key] for key in keys[:limit]], keys[limit - 1]
     items: list[Object] = []
-    remaining = 0
+    last: Key | None = None
     for key in keys:
-        if start is not None and key <= start:
-            continue
         obj = objects[key]
-        if matches is not None and not matches(obj):
-            continue
-        if limit and len(items) == limit:
-            remaining += 1
-            if matches is not None:
-                break
-            continue
-        items.append(obj)
-    if remaining:
-        last = items[-1]["metadata"]
-        metadata["continue"] = _encode(revision, Key(last.get("namespace", ""), last["name"]))
-        if matches is None:
-            metadata["remainingItemCount"] = remaining
-    return items
+        if matches(obj):
+            if limit and len(items) == limit:
+                return items, last
+            items.append(obj)
+            last = key
+    return items, None

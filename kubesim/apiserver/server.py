@@ -13,25 +13,28 @@ from kubesim.api.defaults import default
 from kubesim.api.defaults.service_addresses import drop_fields_of_old_type, resolve_addresses
 from kubesim.api.objects import Key, Object
 from kubesim.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
-from kubesim.api.requests import Options, Request
+from kubesim.api.requests import NO_OPTIONS, Options, Request
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.api.validation import validate_create, validate_status_update, validate_update
 from kubesim.apiserver.admission import admit_create, check_namespace, check_namespace_delete
-from kubesim.apiserver.decoding import check_body, decode
-from kubesim.apiserver.deletion import is_released, plan_deletion
+from kubesim.apiserver.conversion import from_stored, stored_kind, to_stored
+from kubesim.apiserver.decoding import check_body, check_name, decode
+from kubesim.apiserver.deletion import is_released, plan_deletion, plan_namespace_deletion
 from kubesim.apiserver.expiry import EventExpiry
 from kubesim.apiserver.pod_admission import PodAdmission
+from kubesim.apiserver.preconditions import check_resource_version, check_uid
+from kubesim.apiserver.request_options import check_options, list_revision
 from kubesim.apiserver.selection import list_objects, select
 from kubesim.apiserver.services import ServiceAddresses
 from kubesim.apiserver.strategies import (
+    Strategy,
     prepare_for_create,
     prepare_for_status_update,
     prepare_for_update,
     strategy_for,
-    with_phase_time,
 )
-from kubesim.errors import STALE_WRITE, ApiError, Cause, already_exists, bad_request, conflict, invalid, not_found
+from kubesim.errors import ApiError, already_exists, bad_request, generated_name_taken, invalid, not_found
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import Loop
 from kubesim.store.log import Store
@@ -57,10 +60,13 @@ class Write(NamedTuple):
 
 
 OnWrite = Callable[[Write], None]
-# Upstream: apiserver/pkg/registry/generic/registry/store.go: maxNameGenerationCreateAttempts
+# Upstream: apiserver/pkg/registry/generic/registry/store.go:maxNameGenerationCreateAttempts @v1.36
 _GENERATE_NAME_TRIES = 8
 _GENERATED_BASE_MAX = 58
 _STRICT = Options(field_validation="Strict")
+# What a client cannot give a new object. Upstream: rest/meta.go:WipeObjectMetaSystemFields @v1.36
+_SERVERS_OWN = ("deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+_NOT_DEFAULTED = ("metadata", "status", "apiVersion", "kind")
 
 
 @final
@@ -92,6 +98,8 @@ class ApiServer:
             ApiError: the server's answer, where it is not success.
             TryAgain: the server holds the request; ask again after the time it names, with `attempt` one higher.
         """
+        if request.options is not NO_OPTIONS:
+            check_options(request)
         return self._verbs[request.verb](request, identity, attempt)
 
     def watch(self, kind: Kind, since: int, options: Options, notify: Callable[[Watch], None]) -> Watch:
@@ -101,22 +109,33 @@ class ApiServer:
             ApiError: 410, those changes are gone; 400, a selector is wrong.
         """
         selection = select(kind, options)
-        return self.store.watch(
-            kind.resource, namespace="", matches=selection.matches, index=selection.indexed, since=since, notify=notify
+        stored = stored_kind(kind)
+        watch = self.store.watch(
+            stored.resource, namespace="", matches=selection.matches, index=selection.indexed, since=since, notify=notify
         )
+        if stored is not kind:
+            watch.convert = lambda obj: from_stored(kind, obj)
+        return watch
 
     # --- reading ---
 
+    def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """The stored object as `kind` shows it, or None."""
+        stored = stored_kind(kind)
+        obj = self.store.get(stored.resource, (namespace if kind.namespaced else "", name))
+        return obj if obj is None or stored is kind else from_stored(kind, obj)
+
     def existing(self, kind: Kind, namespace: str, name: str) -> Object:
         """The stored object, or 404."""
-        obj = self.store.get(kind.resource, (namespace, name))
+        obj = self.find(kind, namespace, name)
         if obj is None:
             raise not_found(kind.plural, kind.group, name)
         return obj
 
     def _get(self, request: Request, identity: Identity, attempt: int) -> Object:
-        if request.subresource and request.subresource != "status":
+        if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
+        list_revision(request.options, self.store.revision)
         return self.existing(request.kind, request.namespace, request.name)
 
     def _list(self, request: Request, identity: Identity, attempt: int) -> Object:
@@ -132,40 +151,38 @@ class ApiServer:
     def _create(self, request: Request, identity: Identity, attempt: int) -> Object:
         if request.subresource:
             return self._subresource(request, identity)
-        kind = request.kind
+        kind, options = request.kind, request.options
         obj = check_body(request)
         if not identity.is_trusted:
-            obj = decode(kind, obj, request.options)
-        namespace = request.namespace if kind.namespaced else ""
+            obj = decode(kind, obj, options)
         obj = default(kind, obj)
-        metadata = obj["metadata"]
+        metadata = {**obj["metadata"]}
+        for field in _SERVERS_OWN:
+            if field in metadata:
+                del metadata[field]
+        namespace = ""
+        if kind.namespaced:
+            metadata["namespace"] = namespace = request.namespace
+            check_namespace(self.store, kind, namespace, metadata)
         strategy = strategy_for(kind)
-        metadata = {
-            **metadata,
-            "uid": self.stream.uid(),
-            "creationTimestamp": to_time(self.loop.now_ns),
-        }
-        if namespace:
-            metadata["namespace"] = namespace
-        if "generation" in metadata:
-            del metadata["generation"]
-        if strategy.generation_parts:
+        if strategy.generation_parts is not None:
             metadata["generation"] = 1
-        base = metadata.get("generateName") if not metadata.get("name") else None
-        if base:
-            self._generate_name(kind, metadata, namespace, base)
         obj = {**obj, "metadata": metadata}
-        if namespace:
-            check_namespace(self.store, kind, namespace, metadata.get("name", ""))
         is_pod = kind.resource == "pods"
         obj = self._pods.admit(obj, namespace, attempt) if is_pod else admit_create(self.store, kind, obj)
+        # Admission may have made new metadata, but what it made is nobody else's yet.
+        metadata = obj["metadata"]
+        metadata["uid"] = self.stream.uid()
+        metadata["creationTimestamp"] = to_time(self.loop.now_ns)
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = self._generate_name(kind, namespace, metadata["generateName"])
         obj = prepare_for_create(strategy, obj)
         if kind.resource == "services":
-            return self._create_service(kind, obj, identity, request.options)
+            return self._create_service(kind, obj, identity, options)
         self._check_new(kind, obj)
         if is_pod:
             obj = self._pods.with_token_name(obj)
-        if request.options.dry_run:
+        if options.dry_run:
             return obj
         return self.commit(kind, Key(namespace, metadata["name"]), obj, None, identity, "created", "")
 
@@ -187,20 +204,26 @@ class ApiServer:
         return obj
 
     def _check_new(self, kind: Kind, obj: Object) -> None:
-        """Raise 422 where a rule is broken, 409 where the name is taken."""
+        """Raise 422 where a rule is broken, 500 where there is a resourceVersion, 409 where the name is taken."""
         metadata = obj["metadata"]
         name = metadata.get("name", "")
         causes = validate_create(kind, obj)
         if causes:
             raise invalid(kind.kind, kind.group, name, causes)
-        if self.store.get(kind.resource, (metadata.get("namespace", ""), name)) is not None:
-            raise already_exists(kind.plural, kind.group, name)
+        if "resourceVersion" in metadata:
+            if metadata["resourceVersion"].lstrip("0").isdigit():
+                raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+            del metadata["resourceVersion"]
+        found = self.find(kind, metadata.get("namespace", ""), name)
+        if found is not None:
+            raise _taken(kind, metadata, found)
 
     def _create_service(self, kind: Kind, obj: Object, identity: Identity, options: Options) -> Object:
         """Services get their addresses before they are checked, and give them back where that fails."""
         key = Key(obj["metadata"]["namespace"], obj["metadata"].get("name", ""))
-        if self.store.get(kind.resource, key) is not None:
-            raise already_exists(kind.plural, kind.group, key.name)
+        found = self.store.get(kind.resource, key)
+        if found is not None:
+            raise _taken(kind, obj["metadata"], found)
         obj = self.services.allocate(obj, None)
         try:
             self._check_new(kind, obj)
@@ -212,47 +235,45 @@ class ApiServer:
             return obj
         return self.commit(kind, key, obj, None, identity, "created", "")
 
-    def _generate_name(self, kind: Kind, metadata: Object, namespace: str, base: str) -> None:
+    def _generate_name(self, kind: Kind, namespace: str, base: str) -> str:
+        """A name that is free, if one of a few tries is."""
+        base = base[:_GENERATED_BASE_MAX]
         for _ in range(_GENERATE_NAME_TRIES):
-            name = base[:_GENERATED_BASE_MAX] + self.stream.suffix()
-            if self.store.get(kind.resource, (namespace, name)) is None:
+            name = base + self.stream.suffix()
+            if self.find(kind, namespace, name) is None:
                 break
-        metadata["name"] = name
+        return name
 
     # --- changing ---
 
     def _update(self, request: Request, identity: Identity, attempt: int) -> Object:
-        if request.subresource and request.subresource != "status":
+        if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
         kind = request.kind
         obj = check_body(request)
         if not identity.is_trusted:
             obj = decode(kind, obj, request.options)
-        namespace = request.namespace if kind.namespaced else ""
-        old = self.store.get(kind.resource, (namespace, request.name))
+        old = self.find(kind, request.namespace, request.name)
         strategy = strategy_for(kind)
         if old is None:
             if strategy.create_on_update and not request.subresource:
                 return self._create(request, identity, attempt)
             raise not_found(kind.plural, kind.group, request.name)
-        version = obj["metadata"].get("resourceVersion")
-        if not version and not strategy.unconditional_update:
-            message = "Invalid value: 0: must be specified for an update"
-            raise invalid(
-                kind.kind, kind.group, request.name, (Cause("FieldValueInvalid", "metadata.resourceVersion", message),)
-            )
+        check_uid(kind, obj["metadata"], old)
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "updated")
 
     def _patch(self, request: Request, identity: Identity, attempt: int) -> Object:
-        if request.subresource and request.subresource != "status":
+        if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
         kind = request.kind
-        old = self.existing(kind, request.namespace if kind.namespaced else "", request.name)
+        old = self.existing(kind, request.namespace, request.name)
         obj = apply_patch(kind, old, request)
         if obj is old:
             return old
         if not identity.is_trusted:
             obj = decode(kind, obj, request.options)
+        if obj["metadata"] is not old["metadata"]:
+            check_name(request, obj["metadata"])
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "patched")
 
     def replace(
@@ -270,23 +291,17 @@ class ApiServer:
         Raises:
             ApiError: 409, `obj` was made from another state; 422, it breaks a rule.
         """
-        metadata, before = obj["metadata"], old["metadata"]
-        version = metadata.get("resourceVersion")
-        if version and version != before["resourceVersion"]:
-            raise conflict(kind.plural, kind.group, before["name"], STALE_WRITE)
-        uid = metadata.get("uid")
-        if uid and uid != before["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
-            raise conflict(kind.plural, kind.group, before["name"], why)
+        before = old["metadata"]
+        strategy = strategy_for(kind)
+        if obj["metadata"] is not before:
+            check_resource_version(kind, obj["metadata"], before, strategy.unconditional_update)
         if subresource == "status":
-            new = prepare_for_status_update(default(kind, obj), old)
-            if kind.resource == "persistentvolumes":
-                new = with_phase_time(new, old, to_time(self.loop.now_ns))
+            new = prepare_for_status_update(strategy, obj, old, to_time(self.loop.now_ns))
+            if strategy.defaults_status:
+                new = default(kind, new)
             causes = validate_status_update(kind, new, old)
         else:
-            new = prepare_for_update(strategy_for(kind), default(kind, obj), old)
-            if kind.resource == "services":
-                new = drop_fields_of_old_type(self.services.allocate(new, old), old)
+            new = self._prepared(kind, strategy, obj, old)
             causes = validate_update(kind, new, old)
         if causes or options.dry_run or new == old:
             if kind.resource == "services":
@@ -296,75 +311,72 @@ class ApiServer:
             return old if new == old else new
         key = Key(before.get("namespace", ""), before["name"])
         if is_released(kind, new):
-            return self.remove(kind, key, new, identity)
+            self.remove(kind, key, new, identity)
+            return new
         return self.commit(kind, key, new, old, identity, verb, subresource)
+
+    def _prepared(self, kind: Kind, strategy: Strategy, obj: Object, old: Object) -> Object:
+        """The object as a plain update would leave it, if no rule is broken."""
+        if not _shares_content(obj, old):
+            obj = default(kind, obj)
+        new = prepare_for_update(strategy, obj, old)
+        if kind.resource == "services":
+            new = drop_fields_of_old_type(self.services.allocate(new, old), old)
+        return new
 
     def commit(
         self, kind: Kind, key: Key, obj: Object, old: Object | None, identity: Identity, verb: str, subresource: str
     ) -> Object:
         """Store `obj` in place of `old` (None: it is new) and tell whoever records writes. All checks are behind it."""
-        stored = self.store.write(kind.resource, key, obj, old)
-        if kind.resource == "events":
+        resource = kind.resource
+        if kind.plural == "events":
+            stored = stored_kind(kind)
+            if stored is not kind:
+                previous = None if old is None else to_stored(kind, old)
+                obj = self.commit(stored, key, to_stored(kind, obj), previous, identity, verb, subresource)
+                return from_stored(kind, obj)
             self._expiry.touch(key)
-        elif old is not None and kind.resource == "services":
-            self.services.release(old, stored)
+        obj = self.store.write(resource, key, obj, old)
+        if old is not None and resource == "services":
+            self.services.release(old, obj)
         if self.on_write is not None:
-            self.on_write(Write(identity, verb, kind, stored, old, subresource))
-        return stored
+            self.on_write(Write(identity, verb, kind, obj, old, subresource))
+        return obj
 
     # --- deleting ---
 
     def _delete(self, request: Request, identity: Identity, attempt: int) -> Object:
         kind = request.kind
         check_namespace_delete(kind, request.name)
-        old = self.existing(kind, request.namespace if kind.namespaced else "", request.name)
+        old = self.existing(kind, request.namespace, request.name)
         return self.delete(kind, old, identity, request.options)
 
     def delete(self, kind: Kind, old: Object, identity: Identity, options: Options) -> Object:
-        """Delete `old` as the options say; returns what the client gets: the object where it stays for now, else a
-        Status."""
+        """Delete `old` as the options say; returns what the client gets: a Status where it is gone and its kind says no
+        more, else the object."""
         metadata = old["metadata"]
         key = Key(metadata.get("namespace", ""), metadata["name"])
-        if kind.resource == "namespaces":
-            return self._delete_namespace(kind, key, old, identity, options)
-        plan = plan_deletion(kind, old, options, self.loop.now_ns)
-        last = plan.marked or old
-        if options.dry_run:
-            return last
-        if plan.remove:
-            self.remove(kind, key, last, identity)
-            return last if kind.resource == "pods" else _deleted(kind, metadata)
-        if plan.marked is None:
-            return old
-        return self.commit(kind, key, plan.marked, old, identity, "deleted", "")
-
-    def _delete_namespace(self, kind: Kind, key: Key, old: Object, identity: Identity, options: Options) -> Object:
-        """A namespace goes when its spec's finalizers are empty; until then it is Terminating.
-
-        Upstream: pkg/registry/core/namespace/storage/storage.go:Delete @v1.36
-        """
-        if not old["spec"].get("finalizers") and not old["metadata"].get("finalizers"):
-            self.remove(kind, key, old, identity)
-            return _deleted(kind, old["metadata"])
-        if "deletionTimestamp" in old["metadata"]:
-            return old
-        marked = plan_deletion(kind, old, options, self.loop.now_ns).marked or old
-        marked = {
-            **marked,
-            "metadata": {**marked["metadata"], "deletionTimestamp": to_time(self.loop.now_ns)},
-            "status": {**(old.get("status") or {}), "phase": "Terminating"},
-        }
-        marked["metadata"].pop("deletionGracePeriodSeconds", None)
-        return marked if options.dry_run else self.commit(kind, key, marked, old, identity, "deleted", "")
+        plan_for = plan_namespace_deletion if kind.resource == "namespaces" else plan_deletion
+        marked, is_removed = plan_for(kind, old, options, self.loop.now_ns)
+        last = old if marked is None else marked
+        if not options.dry_run:
+            if is_removed:
+                if marked is not None:
+                    last = self.store.write(kind.resource, key, marked, old)
+                last = self.remove(kind, key, last, identity)
+            elif marked is not None:
+                last = self.commit(kind, key, marked, old, identity, "deleted", "")
+        return last if not is_removed or strategy_for(kind).answers_deleted else _deleted(kind, metadata)
 
     def remove(self, kind: Kind, key: Key, last: Object, identity: Identity) -> Object:
-        """Take the object out of the store; `last` is the state that watches see go."""
-        gone = self.store.delete(kind.resource, key, last)
+        """Take the object out of the store; `last` is the state that watches see go. Returns that, with its revision."""
+        stored = stored_kind(kind)
+        gone = self.store.delete(stored.resource, key, to_stored(kind, last))
         if kind.resource == "services":
             self.services.release(gone)
         if self.on_write is not None:
-            self.on_write(Write(identity, "deleted", kind, gone, gone, ""))
-        return gone
+            self.on_write(Write(identity, "deleted", stored, gone, gone, ""))
+        return from_stored(kind, gone)
 
     def _delete_collection(self, request: Request, identity: Identity, attempt: int) -> Object:
         kind = request.kind
@@ -386,10 +398,29 @@ def apply_patch(kind: Kind, old: Object, request: Request) -> Object:
     raise bad_request("server-side apply is not supported by this version of the simulator")
 
 
+def _is_status(request: Request) -> bool:
+    return request.subresource == "status" and "status" in request.kind.subresources
+
+
+def _shares_content(obj: Object, old: Object) -> bool:
+    """Whether all but metadata and status are the very subtrees that are stored, which have their defaults."""
+    for part, value in old.items():
+        if part not in _NOT_DEFAULTED and obj.get(part) is not value:
+            return False
+    return all(part in old or part in _NOT_DEFAULTED for part in obj)
+
+
+def _taken(kind: Kind, metadata: Object, found: Object) -> ApiError:
+    """409 for a name that is taken. Upstream: store.go:create, rest/create.go:CheckGeneratedNameError @v1.36"""
+    refuse = generated_name_taken if metadata.get("generateName") else already_exists
+    error = refuse(kind.plural, kind.group, metadata["name"])
+    if "deletionTimestamp" in found["metadata"]:
+        error.message = f"object is being deleted: {error.message}"
+    return error
+
+
 def _deleted(kind: Kind, metadata: Object) -> Object:
     details: dict[str, Any] = {"name": metadata["name"], "kind": kind.plural, "uid": metadata["uid"]}
     if kind.group:
         details["group"] = kind.group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-

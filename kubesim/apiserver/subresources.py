@@ -1,6 +1,6 @@
-"""Subresources that are more than a part of their object: binding, eviction, scale, finalize.
+"""Subresources that are more than a part of their object: binding, eviction, scale, finalize, token.
 
-One row each in `_HANDLERS`; whatever has no row answers 404 as an unknown path does.
+One row each in `_HANDLERS`; whatever has no row answers 404 as an unknown path does, or 405 where the kind has it.
 """
 
 from __future__ import annotations
@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubesim.api.conditions import with_condition
+from kubesim.api.kinds import POD_DISRUPTION_BUDGET
 from kubesim.api.objects import Key, Object
 from kubesim.api.patch import apply_json_patch, apply_merge_patch
 from kubesim.api.requests import Options, Request
 from kubesim.api.selectors import selector_text
 from kubesim.api.timestamps import to_time
+from kubesim.apiserver.admission import topology_labels
+from kubesim.apiserver.decoding import check_name, typed_body
+from kubesim.apiserver.deletion import check_preconditions, is_released
 from kubesim.apiserver.eviction import BUDGETS, needs_no_budget, spend_budget
+from kubesim.apiserver.preconditions import check_resource_version, check_uid, check_version
 from kubesim.apiserver.server import ApiServer, Identity, apply_patch
-from kubesim.api.kinds import POD_DISRUPTION_BUDGET
-from kubesim.errors import STALE_WRITE, ApiError, Cause, bad_request, conflict, invalid, method_not_supported
+from kubesim.apiserver.strategies import carried_metadata
+from kubesim.apiserver.token import create_token
+from kubesim.errors import ApiError, Cause, bad_request, conflict, invalid, method_not_supported
 
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 Handler = Callable[[ApiServer, Request, Identity], Object]
@@ -25,7 +31,7 @@ Handler = Callable[[ApiServer, Request, Identity], Object]
 def handle_subresource(server: ApiServer, request: Request, identity: Identity) -> Object:
     """Carry out a request on a subresource other than status."""
     handler = _HANDLERS.get((request.subresource, request.verb))
-    if handler is None:
+    if handler is None or request.subresource not in request.kind.subresources:
         if request.subresource not in request.kind.subresources:
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
         raise method_not_supported(f"{request.kind.plural}/{request.subresource}", request.kind.group, request.verb)
@@ -36,71 +42,77 @@ def handle_subresource(server: ApiServer, request: Request, identity: Identity) 
 
 
 def _bind(server: ApiServer, request: Request, identity: Identity) -> Object:
-    pod = server.existing(request.kind, request.namespace, request.name)
-    metadata, spec = pod["metadata"], pod["spec"]
-    body = request.body
-    uid = body["metadata"].get("uid")
-    name = metadata["name"]
-    if uid and uid != metadata["uid"]:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+    body, name = request.body, request.name
+    given = body.get("metadata") or {}
+    target = body.get("target") or {}
+    if given.get("name") != name:
+        raise bad_request("name in URL does not match name in Binding object")
+    _check_target(target)
+    pod = server.existing(request.kind, request.namespace, name)
+    metadata, spec, status = pod["metadata"], pod["spec"], pod["status"]
+    if given.get("uid") != metadata["uid"]:
+        check_uid(request.kind, given, pod)
+    check_version(request.kind, given, pod)
+    why = _hindrance(pod)
+    if why:
         raise conflict("pods/binding", "", name, why)
-    if "deletionTimestamp" in metadata:
-        raise conflict("pods/binding", "", name, f"pod {name} is being deleted, cannot be assigned to a host")
-    if spec.get("nodeName"):
-        why = f'pod {name} is already assigned to node "{spec["nodeName"]}"'
-        raise conflict("pods/binding", "", name, why)
-    if spec.get("schedulingGates"):
-        raise conflict("pods/binding", "", name, f"pod {name} has non-empty .spec.schedulingGates")
-    node_name = body["target"]["name"]
-    status = pod["status"]
+    node_name = target["name"]
     condition = {
         "type": "PodScheduled",
         "status": "True",
-        "observedGeneration": metadata.get("generation", 1),
         "lastProbeTime": None,
         "lastTransitionTime": to_time(server.loop.now_ns),
     }
     status = {**status, "conditions": with_condition(status.get("conditions"), condition)}
-    status.pop("nominatedNodeName", None)
+    if "nominatedNodeName" in status:
+        del status["nominatedNodeName"]
     bound = {**pod, "spec": {**spec, "nodeName": node_name}, "status": status}
-    labels = _topology_labels(server, node_name)
-    if labels:
-        bound["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}
-    if request.options.dry_run:
-        return _SUCCESS
-    key = Key(request.namespace, name)
-    server.commit(request.kind, key, bound, pod, identity, "bound", "binding")
+    labels, annotations = given.get("labels"), given.get("annotations")
+    if target.get("kind") == "Node":
+        topology = topology_labels(server.store, node_name)
+        if topology:
+            labels = {**(labels or {}), **topology}
+    if labels or annotations:
+        bound["metadata"] = {**metadata}
+        for field, added in (("labels", labels), ("annotations", annotations)):
+            if added:
+                bound["metadata"][field] = {**(metadata.get(field) or {}), **added}
+    if not request.options.dry_run:
+        server.commit(request.kind, Key(request.namespace, name), bound, pod, identity, "bound", "binding")
     return _SUCCESS
 
 
-def _topology_labels(server: ApiServer, node_name: str) -> Object:
-    """PodTopologyLabels: the node's zone and region, on the Pod. Upstream: plugin/pkg/admission/podtopologylabels @v1.36"""
-    node = server.store.get("nodes", ("", node_name))
-    labels = (node or {"metadata": {}})["metadata"].get("labels") or {}
-    return {
-        name: labels[name]
-        for name in ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
-        if name in labels
-    }
+def _check_target(target: Object) -> None:
+    """Upstream: pkg/apis/core/validation/validation.go:ValidatePodBinding; an error of no type becomes a 500."""
+    problems = []
+    kind = target.get("kind")
+    if kind and kind != "Node":
+        problems.append(f'target.kind: Unsupported value: "{kind}": supported values: "Node", "<empty>"')
+    if not target.get("name"):
+        problems.append("target.name: Required value")
+    if problems:
+        raise ApiError(500, "", problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
 
 
-# --- pods/eviction ---
+def _hindrance(pod: Object) -> str:
+    """Why the Pod cannot be bound now, empty if it can."""
+    name, spec = pod["metadata"]["name"], pod["spec"]
+    if "deletionTimestamp" in pod["metadata"]:
+        return f"pod {name} is being deleted, cannot be assigned to a host"
+    if spec.get("nodeName"):
+        return f'pod {name} is already assigned to node "{spec["nodeName"]}"'
+    return f"pod {name} has non-empty .spec.schedulingGates" if spec.get("schedulingGates") else ""
+
+
+# --- pods/eviction. Upstream: pkg/registry/core/pod/storage/eviction.go:EvictionREST @v1.36 ---
 
 
 def _evict(server: ApiServer, request: Request, identity: Identity) -> Object:
-    body = request.body
-    if body["metadata"].get("name") != request.name:
+    body = typed_body(request.body, "policy/v1", "Eviction")
+    if (body.get("metadata") or {}).get("name") != request.name:
         raise bad_request("name in URL does not match name in Eviction object")
+    options = _eviction_options(body, request)
     pod = server.existing(request.kind, request.namespace, request.name)
-    given = body.get("deleteOptions") or {}
-    preconditions = given.get("preconditions") or {}
-    options = Options(
-        dry_run=request.options.dry_run,
-        grace_period_s=given.get("gracePeriodSeconds"),
-        precondition_uid=preconditions.get("uid"),
-        precondition_resource_version=preconditions.get("resourceVersion"),
-        propagation=given.get("propagationPolicy"),
-    )
     if not needs_no_budget(pod):
         budget = spend_budget(server.store, pod, server.loop.now_ns)
         if budget is not None and not options.dry_run:
@@ -109,6 +121,7 @@ def _evict(server: ApiServer, request: Request, identity: Identity) -> Object:
             old = server.store.get(BUDGETS, key)
             server.commit(POD_DISRUPTION_BUDGET, key, budget, old, identity, "updated", "status")
     if not options.dry_run:
+        check_preconditions(request.kind, pod, options)
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
@@ -117,12 +130,36 @@ def _evict(server: ApiServer, request: Request, identity: Identity) -> Object:
             "lastProbeTime": None,
             "lastTransitionTime": to_time(server.loop.now_ns),
         }
-        status = {**pod["status"], "conditions": with_condition(pod["status"].get("conditions"), condition)}
-        if "deletionTimestamp" not in pod["metadata"]:
+        before = pod["status"].get("conditions")
+        conditions = with_condition(before, condition)
+        if conditions is not before:
+            marked = {**pod, "status": {**pod["status"], "conditions": conditions}}
             key = Key(request.namespace, request.name)
-            pod = server.commit(request.kind, key, {**pod, "status": status}, pod, identity, "evicted", "eviction")
+            pod = server.commit(request.kind, key, marked, pod, identity, "evicted", "eviction")
+        if options.precondition_resource_version is not None:
+            # The eviction's own write has moved it.
+            version = pod["metadata"]["resourceVersion"]
+            options = Options(
+                grace_period_s=options.grace_period_s,
+                propagation=options.propagation,
+                precondition_uid=options.precondition_uid,
+                precondition_resource_version=version,
+            )
     server.delete(request.kind, pod, identity, options)
     return _SUCCESS
+
+
+def _eviction_options(body: Object, request: Request) -> Options:
+    """The options of the delete: those in the body, and a dry run that either body or request asks for."""
+    given = body.get("deleteOptions") or {}
+    preconditions = given.get("preconditions") or {}
+    return Options(
+        dry_run=request.options.dry_run or bool(given.get("dryRun")),
+        grace_period_s=given.get("gracePeriodSeconds"),
+        precondition_uid=preconditions.get("uid"),
+        precondition_resource_version=preconditions.get("resourceVersion"),
+        propagation=given.get("propagationPolicy"),
+    )
 
 
 # --- scale. Upstream: pkg/registry/apps/deployment/storage/storage.go:ScaleREST @v1.36 ---
@@ -152,18 +189,31 @@ def _get_scale(server: ApiServer, request: Request, identity: Identity) -> Objec
 
 
 def _update_scale(server: ApiServer, request: Request, identity: Identity) -> Object:
-    old = server.existing(request.kind, request.namespace, request.name)
-    scale = request.body if request.verb == "update" else _patched_scale(_scale_of(old), request)
+    kind, name = request.kind, request.name
+    old = server.existing(kind, request.namespace, name)
+    before = old["metadata"]
+    if request.verb == "update":
+        scale = typed_body(request.body, "autoscaling/v1", "Scale")
+    else:
+        scale = _patched_scale(_scale_of(old), request)
+    given = scale.get("metadata") or {}
+    check_name(request, given)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or replicas < 0:
+    if type(replicas) is not int:
+        raise bad_request(
+            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal '
+            f"{'string' if isinstance(replicas, str) else 'value'} into Go struct field ScaleSpec.spec.replicas of type int32"
+        )
+    if replicas < 0:
         detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid("Scale", "autoscaling", request.name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
-    version = scale["metadata"].get("resourceVersion")
-    metadata = {**old["metadata"]}
-    if version and request.verb == "update":
-        metadata["resourceVersion"] = version
+        raise invalid("Scale", "autoscaling", name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
+    uid = given.get("uid")
+    if uid and uid != before["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        raise conflict(f"{kind.plural}/scale", kind.group, name, why)
+    metadata = {**before, "resourceVersion": given.get("resourceVersion", "")}
     obj = {**old, "metadata": metadata, "spec": {**old["spec"], "replicas": replicas}}
-    return _scale_of(server.replace(request.kind, old, obj, identity, "", request.options, "scaled"))
+    return _scale_of(server.replace(kind, old, obj, identity, "", request.options, "scaled"))
 
 
 def _patched_scale(scale: Object, request: Request) -> Object:
@@ -178,21 +228,31 @@ def _patched_scale(scale: Object, request: Request) -> Object:
 
 
 def _finalize(server: ApiServer, request: Request, identity: Identity) -> Object:
-    old = server.existing(request.kind, "", request.name)
-    version = request.body["metadata"].get("resourceVersion")
-    if version and version != old["metadata"]["resourceVersion"]:
-        raise conflict(request.kind.plural, request.kind.group, request.name, STALE_WRITE)
-    finalizers = (request.body.get("spec") or {}).get("finalizers") or []
-    spec = {**old["spec"], "finalizers": finalizers}
-    if not finalizers:
-        del spec["finalizers"]
-    new = {**old, "spec": spec}
+    """Writes a namespace's spec, which is its finalizers; status stays."""
+    kind = request.kind
+    old = server.existing(kind, "", request.name)
+    body = typed_body(request.body, kind.api_version, kind.kind)
+    check_name(request, body["metadata"])
+    check_uid(kind, body["metadata"], old)
+    check_resource_version(kind, body["metadata"], old["metadata"], is_optional=True)
+    metadata = carried_metadata(body["metadata"], old["metadata"])
+    new = {**old, "metadata": metadata, "spec": body.get("spec") or {}}
+    if new == old or request.options.dry_run:
+        return new
     key = Key("", request.name)
-    if "deletionTimestamp" in old["metadata"] and not finalizers and not old["metadata"].get("finalizers"):
-        return server.remove(request.kind, key, new, identity)
-    if new == old:
-        return old
-    return server.commit(request.kind, key, new, old, identity, "updated", "finalize")
+    if is_released(kind, new):
+        server.remove(kind, key, new, identity)
+        return new
+    return server.commit(kind, key, new, old, identity, "updated", "finalize")
+
+
+# --- serviceaccounts/token ---
+
+
+def _create_token(server: ApiServer, request: Request, identity: Identity) -> Object:
+    body = typed_body(request.body, "authentication.k8s.io/v1", "TokenRequest")
+    account = server.existing(request.kind, request.namespace, request.name)
+    return create_token(server.store, server.stream, server.loop.now_ns, account, body)
 
 
 _HANDLERS: dict[tuple[str, str], Handler] = {
@@ -202,4 +262,5 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("scale", "update"): _update_scale,
     ("scale", "patch"): _update_scale,
     ("finalize", "update"): _finalize,
+    ("token", "create"): _create_token,
 }

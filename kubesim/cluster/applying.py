@@ -38,7 +38,14 @@ class Applier:
         Raises:
             UserError: something is wrong with a manifest; nothing has been written then.
         """
-        manifests = load(*sources, stdin=stdin)
+        return self.apply_loaded(load(*sources, stdin=stdin))
+
+    def apply_loaded(self, manifests: Sequence[Manifest]) -> list[Object]:
+        """Apply manifests that have been read; returns the objects as stored.
+
+        Raises:
+            UserError: the API server refuses one of them; nothing has been written then.
+        """
         self._refuse_invalid(manifests)
         return [self._write(manifest) for manifest in manifests]
 

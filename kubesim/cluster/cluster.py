@@ -11,7 +11,7 @@ The user's own calls take no virtual time; what they set in motion happens while
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, final
@@ -34,6 +34,7 @@ from kubesim.cluster.recording import Recording
 from kubesim.cluster.references import find_object, nearest_name, parse_kind, parse_reference
 from kubesim.cluster.waiting import Condition
 from kubesim.errors import UserError
+from kubesim.manifests import Manifest
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import SECOND, Loop
 from kubesim.sim.trace import Trace
@@ -42,6 +43,7 @@ from kubesim.users.load import Load, Plan
 
 _ADMIN = Identity("kubernetes-admin")
 _DEFAULT_WAIT_S = 600
+Objects = list[Object]
 
 
 @final
@@ -144,13 +146,21 @@ class Cluster:
                 self.loop.run_until(self.loop.now_ns + held.after_ns)
                 attempt += 1
 
-    def apply(self, *sources: str | Path, stdin: TextIO | None = None) -> list[Object]:
+    def apply(self, *sources: str | Path, stdin: TextIO | None = None) -> Objects:
         """Apply manifests from files, folders or standard input (`-`); returns the stored objects.
 
         Raises:
             UserError: something is wrong with a manifest; nothing has been written then.
         """
         return self._applier.apply(sources, stdin)
+
+    def apply_loaded(self, manifests: Sequence[Manifest]) -> Objects:
+        """Apply manifests that `kubesim.manifests.load` has read.
+
+        Raises:
+            UserError: the API server refuses one of them; nothing has been written then.
+        """
+        return self._applier.apply_loaded(manifests)
 
     def create(self, obj: Object) -> Object:
         """Create one object, given as a dict."""
@@ -176,7 +186,7 @@ class Cluster:
             raise UserError(f"there is no {reference}{hint}")
         return obj
 
-    def list(self, kind: str, namespace: str = "") -> list[Object]:
+    def list(self, kind: str, namespace: str = "") -> Objects:
         """All objects of a kind (`pods`, `deploy`, …), by namespace and name."""
         table = self.store.table(parse_kind(kind).resource)
         return [table.objects[key] for key in table.keys() if not namespace or key.namespace == namespace]
@@ -235,7 +245,7 @@ class Cluster:
 
     # --- Pods ---
 
-    def pods_of(self, reference: str, namespace: str = "") -> list[Object]:
+    def pods_of(self, reference: str, namespace: str = "") -> Objects:
         """The Pods of a workload, by name; a Pod's reference gives that Pod."""
         obj = self.get(reference, namespace)
         if obj["kind"] == "Pod":

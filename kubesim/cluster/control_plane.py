@@ -72,11 +72,6 @@ class ControllerManager:
         self.informers.start()
         self._start_when_synced(None)
 
-    @property
-    def idle(self) -> bool:
-        """Whether every queue is empty and nothing is in work."""
-        return all(worker.queue.idle for controller in self.controllers.values() for worker in controller.workers)
-
     def _start_when_synced(self, _: None) -> None:
         if not self.informers.synced:
             self._loop.post(_SYNC_POLL_NS, self._start_when_synced, None)

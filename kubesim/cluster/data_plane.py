@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from kubesim.api.kinds import ENDPOINT_SLICE, SERVICE
+from kubesim.api.kinds import ENDPOINT_SLICE, PERSISTENT_VOLUME, SERVICE
 from kubesim.api.objects import Object
 from kubesim.client.informer import InformerFactory
 from kubesim.client.inprocess import InProcessClient
@@ -29,14 +29,24 @@ _EPHEMERAL_STORAGE = "100Gi"
 
 @final
 class Node:
-    """One machine: its kubelet, its container runtime, and its connection to the API server."""
+    """One machine: its kubelet, its container runtime, and its connections to the API server."""
 
-    def __init__(self, kubelet: Kubelet, runtime: SimRuntime, client: InProcessClient) -> None:
+    def __init__(self, kubelet: Kubelet, runtime: SimRuntime, clients: tuple[InProcessClient, ...]) -> None:
         self.kubelet = kubelet
         self.runtime = runtime
-        self.client = client
+        self._clients = clients
         self.has_power = True
         self.is_isolated = False
+
+    def disconnect(self) -> None:
+        """Cut the way to the API server."""
+        for client in self._clients:
+            client.disconnect()
+
+    def connect(self) -> None:
+        """The way to the API server is there again."""
+        for client in self._clients:
+            client.connect()
 
 
 @final
@@ -53,6 +63,7 @@ class DataPlane:
         self.fabric = Fabric(plane.loop, chooser, names, proxy)
         self.caches = ClusterCaches(self._informers)
         self.programs = Catalog(options.programs)
+        self._informers.informer(PERSISTENT_VOLUME).add_handler(on_delete=self._on_volume_delete)
         self._informers.start()
         self._images = ImageCatalogue(missing=options.missing_images)
         self.nodes = {node_name(index): self._make_node(plane, chooser, options, index) for index in range(options.nodes)}
@@ -70,13 +81,29 @@ class DataPlane:
         config = NodeConfig(
             name, address, pod_cidr(index, options.nodes), resources, resources, options.node_labels.get(name, {})
         )
+        user = f"system:node:{name}"
+        # Heartbeats are not limited upstream, or a burst of Pods would look like a dead node.
+        heartbeats = plane.client(user)
+        client = events = heartbeats
         limits = options.limits
-        qps, burst = (limits.kubelet_qps, limits.kubelet_burst) if limits else (0, 0)
-        client = plane.client(f"system:node:{name}", qps, burst)
+        if limits is not None:
+            client = plane.client(user, limits.kubelet_qps, limits.kubelet_burst)
+            events = plane.client(user, limits.kubelet_qps, limits.kubelet_burst)
         stream = chooser.stream(f"kubelet/{name}")
         runtime = SimRuntime(plane.loop, stream, self.fabric, name, self._images, self.programs.find_program)
         network = self.fabric.open(self.fabric.attach(address, name, is_node=True), "")
-        return Node(Kubelet(plane.loop, client, stream, config, runtime, network, self.caches), runtime, client)
+        kubelet = Kubelet(
+            plane.loop,
+            client,
+            stream,
+            config,
+            runtime,
+            network,
+            self.caches,
+            event_client=events,
+            heartbeat_client=heartbeats,
+        )
+        return Node(kubelet, runtime, (client, events, heartbeats))
 
     def node(self, name: str) -> Node:
         """The machine with that name.
@@ -89,6 +116,11 @@ class DataPlane:
             names = ", ".join(list(self.nodes)[:5])
             raise UserError(f"there is no node {name}; there are {names}{', …' if len(self.nodes) > 5 else ''}")
         return node
+
+    def _on_volume_delete(self, volume: Object) -> None:
+        """What a volume held goes with it if its policy says so; a retained disk is found again under its name."""
+        if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
+            self.caches.disks.pop(volume["metadata"]["name"], None)
 
     def disk_of(self, volume_name: str) -> Volume | None:
         """What the PersistentVolume of that name holds."""
@@ -129,7 +161,7 @@ class DataPlane:
             node.kubelet.stop()
             node.runtime.crash()
             self.fabric.lose_node(name)
-            node.client.disconnect()
+            node.disconnect()
 
     def restore_power(self, name: str) -> None:
         """The node boots: its containers are down, its kubelet starts."""
@@ -137,7 +169,7 @@ class DataPlane:
         if not node.has_power:
             node.has_power = True
             self.fabric.restore_node(name)
-            node.client.connect()
+            node.connect()
             node.runtime.boot()
             node.kubelet.start()
 
@@ -147,7 +179,7 @@ class DataPlane:
         if not node.is_isolated:
             node.is_isolated = True
             self.fabric.isolate_node(name)
-            node.client.disconnect()
+            node.disconnect()
 
     def rejoin(self, name: str) -> None:
         """The end of `isolate`."""
@@ -156,7 +188,7 @@ class DataPlane:
             node.is_isolated = False
             self.fabric.rejoin_node(name)
             if node.has_power:
-                node.client.connect()
+                node.connect()
 
     def stop(self) -> None:
         """All nodes stop where they are."""

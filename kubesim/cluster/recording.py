@@ -22,14 +22,20 @@ class Recording:
         self._trace = trace
 
     def on_write(self, write: Write) -> None:
-        """For the API server: a write has happened."""
+        """For the API server: a write has happened.
+
+        A deletion that takes its time is two records: the object is `marked` now and `deleted` when it is gone.
+        """
         metadata = write.obj["metadata"]
         namespace = metadata.get("namespace", "")
         name = f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+        verb = write.verb
+        if verb == "deleted" and write.previous is not write.obj:
+            verb = "marked"
         record = Record(
             self._loop.now_ns,
             actor_of(write.identity.user),
-            write.verb,
+            verb,
             f"{write.kind.singular}/{name}",
             write.subresource,
             {"revision": int(metadata["resourceVersion"]), "object": write.obj},

@@ -8,7 +8,7 @@ A node that isn't Ready is taken to have its volumes still mounted: they stay at
 somebody vouches by the taint out-of-service that the node is down. Meanwhile a volume for one node at a time cannot
 go elsewhere. What kubelets report as `volumesInUse` upstream is read off the node's readiness here.
 Upstream: pkg/controller/volume/attachdetach/{attach_detach_controller,reconciler/reconciler}.go,
-pkg/volume/csi/csi_attacher.go @v1.36, kubernetes-csi/external-attacher @v4
+pkg/volume/csi/csi_attacher.go @v1.36
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final, final
 
 from kubesim.api.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, VOLUME_ATTACHMENT
 from kubesim.api.objects import Object, is_deleting
-from kubesim.api.requests import create, delete, update
+from kubesim.api.requests import create, delete, get, update
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Wait, Worker
 from kubesim.controllers.persistent_volume_plan import without_finalizer
@@ -260,7 +260,6 @@ class ExternalAttacher:
 
     def __init__(self, context: ControllerContext) -> None:
         self._queue = WorkQueue(context.loop)
-        self._attachments = context.informers.lister(VOLUME_ATTACHMENT)
         context.informers.informer(VOLUME_ATTACHMENT).add_handler(
             self._enqueue, lambda _old, new: self._enqueue(new)
         )
@@ -272,9 +271,13 @@ class ExternalAttacher:
 
     def reconcile(self, name: str) -> Reconcile:
         """Attach or detach one disk."""
-        attachment = self._attachments.get("", name)
-        if attachment is None:
-            return DONE
+        try:
+            # The informer may not have seen yet what was done a moment ago.
+            attachment: Object = yield get(VOLUME_ATTACHMENT, "", name)
+        except ApiError as error:
+            if error.code == 404:
+                return DONE
+            raise
         finalizer = _finalizer(attachment)
         if is_deleting(attachment):
             freed = without_finalizer(attachment, finalizer)

@@ -27,6 +27,7 @@ from kubesim.controllers.deployment_revisions import (
     REVISION,
     ROLLBACK_TO,
     annotated_as_new,
+    as_int,
     build_new,
     by_age,
     find_new,
@@ -34,18 +35,22 @@ from kubesim.controllers.deployment_revisions import (
     last_revision,
     max_revision,
     revision_of,
+    rollback_revision,
     rolled_back,
     same_template,
 )
 from kubesim.controllers.deployment_scale import (
+    StaleCountError,
     active,
     is_rolling,
     is_saturated,
     max_surge,
     new_replica_count,
+    plan_cleanup,
     plan_proportions,
     plan_scale_down,
     replicas_of,
+    scale_down_budget,
     status_sum,
 )
 from kubesim.controllers.pods import index_by_controller, pods_of
@@ -84,11 +89,12 @@ class DeploymentController:
         self._pods = context.informers.lister(POD)
         index_by_controller(self._pods)
         self._replica_sets.add_index("namespace", lambda obj: (obj["metadata"]["namespace"],))
-        context.informers.informer(DEPLOYMENT).add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
+        deployments = context.informers.informer(DEPLOYMENT)
+        deployments.add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
         context.informers.informer(REPLICA_SET).add_handler(self._on_rs_add, self._on_rs_update, self._on_rs_delete)
         context.informers.informer(POD).add_handler(on_delete=self._on_pod_delete)
-        # Upstream: --concurrent-deployment-syncs=5
-        self.workers = (Worker(self._queue, self.reconcile, 5),)
+        # Upstream: --concurrent-deployment-syncs=5, deployment_controller.go:maxRetries
+        self.workers = (Worker(self._queue, self.reconcile, 5, retries=15),)
 
     # --- what wakes it ---
 
@@ -121,6 +127,8 @@ class DeploymentController:
             before = self._owner_of(old)
             if before is not None:
                 self._enqueue(before)
+        elif controller_of(new) is None and labels_of(old) == labels_of(new):
+            return
         self._on_rs_add(new)
 
     def _on_rs_delete(self, replica_set: Object) -> None:
@@ -149,6 +157,15 @@ class DeploymentController:
         deployment = self._deployments.get(*key)
         if deployment is None:
             return DONE
+        try:
+            return (yield from self._sync(key, deployment))
+        except ApiError as error:
+            if _is_namespace_terminating(error):
+                # No create will succeed any more; upstream forgets the key without a back-off.
+                return DONE
+            raise
+
+    def _sync(self, key: Key, deployment: Object) -> End:
         selects = compile_selector(deployment["spec"]["selector"])
         candidates = self._replica_sets.by_index("namespace", key.namespace)
         replica_sets = yield from claim(DEPLOYMENT, deployment, REPLICA_SET, selects, candidates)
@@ -156,11 +173,17 @@ class DeploymentController:
             rollout = yield from self._sync_revision(deployment, replica_sets)
             return (yield from self._write_status(rollout))
         deployment = yield from self._check_paused(deployment)
-        paused = deployment["spec"].get("paused", False)
-        if not paused and ROLLBACK_TO in annotations_of(deployment):
-            yield from self._roll_back(deployment, replica_sets)
+        if deployment["spec"].get("paused"):
+            return (yield from self._scale(deployment, replica_sets))
+        wanted = rollback_revision(deployment)
+        if wanted is not None:
+            yield from self._roll_back(deployment, replica_sets, wanted)
             return DONE
-        if paused or self._is_scaling(deployment, replica_sets):
+        # Upstream: sync.go:isScalingEvent brings revisions up to date as a side effect, and the sync then does so
+        # again with the ReplicaSets as they were: a revision written here makes it meet a conflict and come back.
+        rollout = yield from self._sync_revision(deployment, replica_sets)
+        deployment = rollout.deployment
+        if _is_resized(deployment, rollout.all):
             return (yield from self._scale(deployment, replica_sets))
         if is_rolling(deployment):
             return (yield from self._roll(deployment, replica_sets))
@@ -180,13 +203,6 @@ class DeploymentController:
         deployment = _with_condition(deployment, changed)
         yield update(DEPLOYMENT, deployment, "status")
         return deployment
-
-    def _is_scaling(self, deployment: Object, replica_sets: Sequence[Object]) -> bool:
-        """Whether the Deployment's size has changed since its ReplicaSets were last sized."""
-        desired = str(replicas_of(deployment))
-        return any(
-            annotations_of(each).get(DESIRED_REPLICAS, desired) != desired for each in active(replica_sets)
-        )
 
     # --- revisions: sync.go:getAllReplicaSetsAndSyncRevision ---
 
@@ -224,7 +240,7 @@ class DeploymentController:
         except ApiError as error:
             if error.reason == "AlreadyExists":
                 return (yield from self._meet_collision(deployment, old, name, revision, error))
-            if not any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+            if not _is_namespace_terminating(error):
                 yield from self._report_failed_create(deployment, name, error)
             raise
         count = replicas_of(wanted)
@@ -243,7 +259,7 @@ class DeploymentController:
     def _meet_collision(
         self, deployment: Object, old: list[Object], name: str, revision: int, error: ApiError
     ) -> Steps:
-        """The name is taken: by our own ReplicaSet, which the cache did not show, or by a stranger with the same hash."""
+        """The name is taken: by our own ReplicaSet, which the cache did not show, or by a stranger of the same hash."""
         metadata = deployment["metadata"]
         found = self._replica_sets.get(metadata["namespace"], name)
         if found is None:
@@ -256,19 +272,16 @@ class DeploymentController:
             return _Rollout(changed, found, old)
         status = deployment.get("status") or {}
         status = {**status, "collisionCount": status.get("collisionCount", 0) + 1}
-        yield update(DEPLOYMENT, {**deployment, "status": status}, "status")
+        yield (update(DEPLOYMENT, {**deployment, "status": status}, "status"),)
         raise error
 
     def _report_failed_create(self, deployment: Object, name: str, error: ApiError) -> Steps:
         message = f'Failed to create new replica set "{name}": {error.message}'
-        self._recorder.event(deployment, "Warning", status_of.FAILED_RS_CREATE, message)
         if status_of.has_deadline(deployment):
             failed = status_of.progressing("False", status_of.FAILED_RS_CREATE, message, self._loop.now_ns)
-            try:
-                yield update(DEPLOYMENT, _with_condition(deployment, failed), "status")
-            except ApiError:
-                # The failed create is the error that matters and brings the key back.
-                return
+            # In a tuple a failure stays a value: the failed create is the error that matters and brings the key back.
+            yield (update(DEPLOYMENT, _with_condition(deployment, failed), "status"),)
+        self._recorder.event(deployment, "Warning", status_of.FAILED_RS_CREATE, message)
 
     # --- strategies ---
 
@@ -284,17 +297,30 @@ class DeploymentController:
             if size != replicas_of(new):
                 yield from self._scale_replica_set(rollout.deployment, new, size)
                 return (yield from self._write_rollout_status(rollout))
-        plan = plan_scale_down(deployment, active(rollout.old), new)
-        if plan:
-            for each, size in plan:
-                try:
-                    yield from self._scale_replica_set(rollout.deployment, each, size)
-                except ApiError:
-                    # Upstream: rolling.go:reconcileOldReplicaSets takes a failure for "nothing scaled"; the next
-                    # event of a ReplicaSet brings the key back.
-                    break
+        if (yield from self._shrink_old(rollout.deployment, active(rollout.old), new)):
             return (yield from self._write_rollout_status(rollout))
         return (yield from self._finish(rollout))
+
+    def _shrink_old(self, deployment: Object, old: list[Object], new: Object) -> Generator[Step, Any, bool]:
+        """Unhealthy replicas go first, then as many as availability allows; whether anything was given up.
+
+        Upstream: rolling.go:reconcileOldReplicaSets, which takes a failure for "nothing scaled": the next event of a
+        ReplicaSet brings the key back.
+        """
+        budget = scale_down_budget(deployment, old, new)
+        if budget <= 0:
+            return False
+        scaled = False
+        try:
+            for at, size in plan_cleanup(old, budget):
+                scaled = True
+                old[at] = yield from self._scale_replica_set(deployment, old[at], size)
+            for at, size in plan_scale_down(deployment, old, new):
+                scaled = True
+                yield from self._scale_replica_set(deployment, old[at], size)
+        except (ApiError, StaleCountError):
+            return False
+        return scaled
 
     def _recreate(self, deployment: Object, replica_sets: Sequence[Object]) -> End:
         """Recreate: all old Pods go first, then the new ones come."""
@@ -340,24 +366,25 @@ class DeploymentController:
         elif is_rolling(deployment):
             for each, size in plan_proportions(deployment, active(rollout.all)):
                 yield from self._scale_replica_set(rollout.deployment, each, size)
-        if deployment["spec"].get("paused") and ROLLBACK_TO not in annotations_of(deployment):
+        if deployment["spec"].get("paused") and rollback_revision(deployment) is None:
             yield from self._clean_up(rollout)
         return (yield from self._write_status(rollout))
 
     def _scale_replica_set(self, deployment: Object, replica_set: Object, size: int) -> Steps:
-        """Resize one ReplicaSet, if its size or what it notes of the Deployment's size is out of date."""
+        """Resize one ReplicaSet, if its size or what it notes of the Deployment's size is out of date; returns it."""
         before, desired = replicas_of(replica_set), replicas_of(deployment)
         noted = {DESIRED_REPLICAS: str(desired), MAX_REPLICAS: str(desired + max_surge(deployment))}
         annotations = {**annotations_of(replica_set), **noted}
         if before == size and annotations == annotations_of(replica_set):
-            return
+            return replica_set
         changed = with_metadata(replica_set, annotations=annotations)
-        yield update(REPLICA_SET, {**changed, "spec": {**changed["spec"], "replicas": size}})
+        written = yield update(REPLICA_SET, {**changed, "spec": {**changed["spec"], "replicas": size}})
         if before != size:
             direction = "up" if before < size else "down"
             name = replica_set["metadata"]["name"]
             message = f"Scaled {direction} replica set {name} from {before} to {size}"
             self._recorder.event(deployment, "Normal", SCALING_REPLICA_SET, message)
+        return written
 
     def _clean_up(self, rollout: _Rollout) -> Steps:
         """Delete the oldest empty ReplicaSets beyond the history limit. Upstream: sync.go:cleanupDeployment"""
@@ -368,7 +395,8 @@ class DeploymentController:
         alive.sort(key=lambda each: (revision_of(each), *by_age(each)))
         for each in alive[: max(0, len(alive) - limit)]:
             status, metadata = each.get("status") or {}, each["metadata"]
-            if status.get("replicas") or replicas_of(each) or metadata["generation"] > status.get("observedGeneration", 0):
+            is_seen = metadata["generation"] <= status.get("observedGeneration", 0)
+            if status.get("replicas") or replicas_of(each) or not is_seen:
                 continue
             try:
                 yield delete(REPLICA_SET, metadata["namespace"], metadata["name"])
@@ -376,12 +404,11 @@ class DeploymentController:
                 if error.code != 404:
                     raise
 
-    def _roll_back(self, deployment: Object, replica_sets: Sequence[Object]) -> Steps:
+    def _roll_back(self, deployment: Object, replica_sets: Sequence[Object], wanted: int) -> Steps:
         """Take the template of the revision that the deprecated annotation names. Upstream: rollback.go"""
         rollout = yield from self._sync_revision(deployment, replica_sets, may_create=True)
         deployment = rollout.deployment
-        text = annotations_of(deployment)[ROLLBACK_TO]
-        wanted = (int(text) if text.isdigit() else 0) or last_revision(rollout.all)
+        wanted = wanted or last_revision(rollout.all)
         target = next((each for each in rollout.all if wanted and revision_of(each) == wanted), None)
         name = deployment["metadata"]["name"]
         event = ("Warning", "DeploymentRollbackRevisionNotFound", "Unable to find the revision to rollback to.")
@@ -394,8 +421,11 @@ class DeploymentController:
             event = ("Normal", "DeploymentRollback", f'Rolled back deployment "{name}" to revision {wanted}')
             deployment = rolled_back(deployment, target)
         annotations = {key: value for key, value in annotations_of(deployment).items() if key != ROLLBACK_TO}
+        if event[0] == "Warning":
+            self._recorder.event(deployment, *event)
         yield update(DEPLOYMENT, with_metadata(deployment, annotations=annotations))
-        self._recorder.event(deployment, *event)
+        if event[0] == "Normal":
+            self._recorder.event(deployment, *event)
 
     # --- status ---
 
@@ -415,6 +445,16 @@ class DeploymentController:
         if wait_ns == 0:
             self._queue.add_rate_limited(key_of(deployment))
         return Result(wait_ns or 0)
+
+
+def _is_namespace_terminating(error: ApiError) -> bool:
+    return any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+
+
+def _is_resized(deployment: Object, replica_sets: Sequence[Object]) -> bool:
+    """Whether the Deployment's size has changed since its ReplicaSets were last sized."""
+    noted = (as_int(annotations_of(each).get(DESIRED_REPLICAS)) for each in active(replica_sets))
+    return any(size is not None and size != replicas_of(deployment) for size in noted)
 
 
 def _active_or_latest(rollout: _Rollout) -> Object | None:

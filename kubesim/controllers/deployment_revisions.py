@@ -32,10 +32,25 @@ _HISTORY_CHARS_MAX = 2000
 _NAME_MAX = 253
 
 
+def as_int(text: str | None) -> int | None:
+    """The number that an annotation holds, None if it holds none."""
+    try:
+        return int(text or "")
+    except ValueError:
+        return None
+
+
 def revision_of(obj: Object) -> int:
     """The revision in the object's annotation, 0 without one."""
-    text = annotations_of(obj).get(REVISION, "")
-    return int(text) if text.lstrip("-").isdigit() else 0
+    return as_int(annotations_of(obj).get(REVISION)) or 0
+
+
+def rollback_revision(deployment: Object) -> int | None:
+    """The revision that the deprecated annotation asks to go back to, 0 for the one before; None without one.
+
+    Upstream: rollback.go:getRollbackTo
+    """
+    return as_int(annotations_of(deployment).get(ROLLBACK_TO))
 
 
 def max_revision(replica_sets: Iterable[Object]) -> int:
@@ -44,8 +59,8 @@ def max_revision(replica_sets: Iterable[Object]) -> int:
 
 def last_revision(replica_sets: Iterable[Object]) -> int:
     """The second highest revision, which is what `rollout undo` goes back to; 0 where there is none."""
-    revisions = sorted({revision_of(replica_set) for replica_set in replica_sets}, reverse=True)
-    return revisions[1] if len(revisions) > 1 else 0
+    revisions = sorted((0, 0, *map(revision_of, replica_sets)), reverse=True)
+    return revisions[1]
 
 
 def _without_hash(template: Object) -> Object:
@@ -89,12 +104,12 @@ def annotated_as_new(deployment: Object, replica_set: Object, revision: int, *, 
     Upstream: deployment_util.go:SetNewReplicaSetAnnotations
     """
     before = annotations_of(replica_set)
-    annotations = dict(before)
-    for name, value in annotations_of(deployment).items():
-        if name not in _NOT_COPIED:
-            annotations[name] = value
+    copied = {name: value for name, value in annotations_of(deployment).items() if name not in _NOT_COPIED}
+    annotations = {**before, **copied}
     old_text = annotations.get(REVISION, "")
-    old = int(old_text) if old_text.lstrip("-").isdigit() else 0
+    old = as_int(old_text or "0")
+    if old is None:
+        return replica_set
     if old < revision:
         annotations[REVISION] = str(revision)
         if REVISION in before:

@@ -5,7 +5,7 @@ Pure functions. Upstream: pkg/controller/deployment/util/deployment_util.go, pkg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubesim.api.int_or_string import resolve
 from kubesim.api.objects import Object, annotations_of
@@ -78,7 +78,7 @@ def is_saturated(deployment: Object, new: Object | None) -> bool:
     if not at_last.isdigit():
         return False
     available = (new.get("status") or {}).get("availableReplicas", 0)
-    return replicas_of(new) == desired == int(at_last) == available
+    return bool(replicas_of(new) == desired == int(at_last) == available)
 
 
 def plan_proportions(deployment: Object, replica_sets: Sequence[Object]) -> list[tuple[Object, int]]:
@@ -90,10 +90,11 @@ def plan_proportions(deployment: Object, replica_sets: Sequence[Object]) -> list
     desired = replicas_of(deployment)
     allowed = desired + max_surge(deployment) if desired > 0 else 0
     to_add = allowed - total_replicas(replica_sets)
-    newest_first = to_add > 0
-    ordered = sorted(replica_sets, key=lambda each: each["metadata"]["name"])
-    ordered.sort(key=lambda each: each["metadata"]["creationTimestamp"], reverse=newest_first)
-    ordered.sort(key=replicas_of, reverse=True)
+    # Largest first; of equal ones the newest grows first and the oldest shrinks first, names breaking ties likewise.
+    ordered = list(replica_sets)
+    if to_add:
+        ordered.sort(key=_by_age, reverse=to_add > 0)
+        ordered.sort(key=replicas_of, reverse=True)
     sizes: list[int] = []
     added = 0
     for each in ordered:
@@ -128,34 +129,68 @@ def _fraction(deployment: Object, replica_set: Object) -> int:
     return (2 * size + before) // (2 * before) - own
 
 
-def plan_scale_down(
-    deployment: Object, old: Sequence[Object], new: Object
-) -> list[tuple[Object, int]]:
-    """Which old ReplicaSets shrink now and to what size: unhealthy replicas first, then as availability allows.
+class StaleCountError(Exception):
+    """A ReplicaSet counts more available Pods than it wants: its last resize is not in its status yet."""
 
-    Upstream: rolling.go:reconcileOldReplicaSets, cleanupUnhealthyReplicas, scaleDownOldReplicaSetsForRollingUpdate.
-    Worked example: 10 replicas, maxUnavailable 2, maxSurge 3. Once 3 new replicas exist beside 10 old ones, 13 in all,
-    at least 8 must be available; with the 3 new ones not yet available, 13 - 8 - 3 = 2 old ones may go.
+
+def scale_down_budget(deployment: Object, old: Sequence[Object], new: Object) -> int:
+    """How many replicas of old ReplicaSets may go at most, availability of the others not yet looked at.
+
+    Upstream: rolling.go:reconcileOldReplicaSets. Worked example: 10 replicas, maxUnavailable 2, maxSurge 3. Once 3 new
+    replicas exist beside 10 old ones, at least 8 must be available; while none of the new ones is, 10 + 0 - 8 = 2 old
+    ones may go.
     """
-    sizes = {each["metadata"]["name"]: replicas_of(each) for each in old}
-    if not sum(sizes.values()):
-        return []
+    current = total_replicas(old)
+    if not current:
+        return 0
     minimum = replicas_of(deployment) - max_unavailable(deployment)
-    new_unavailable = replicas_of(new) - (new.get("status") or {}).get("availableReplicas", 0)
-    budget = sum(sizes.values()) + replicas_of(new) - minimum - new_unavailable
-    if budget <= 0:
-        return []
-    ordered = sorted(old, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
-    for each in ordered:
-        name = each["metadata"]["name"]
-        unhealthy = sizes[name] - (each.get("status") or {}).get("availableReplicas", 0)
-        gone = max(0, min(budget, unhealthy, sizes[name]))
-        sizes[name] -= gone
+    return current + _available(new) - minimum
+
+
+def plan_cleanup(old: Sequence[Object], budget: int) -> Iterator[tuple[int, int]]:
+    """Which old ReplicaSets, by position, first give up replicas that are not available, and their new sizes.
+
+    Upstream: rolling.go:cleanupUnhealthyReplicas
+
+    Raises:
+        StaleCountError: a status is behind its spec; nothing is to be scaled now.
+    """
+    for at in _oldest_first(old):
+        if budget <= 0:
+            break
+        size = replicas_of(old[at])
+        unhealthy = size - _available(old[at])
+        if not size or not unhealthy:
+            continue
+        gone = min(budget, unhealthy)
+        if gone < 0:
+            raise StaleCountError
+        yield at, size - gone
         budget -= gone
-    spare = status_sum([*old, new], "availableReplicas") - minimum
-    for each in ordered:
-        name = each["metadata"]["name"]
-        gone = max(0, min(sizes[name], spare))
-        sizes[name] -= gone
-        spare -= gone
-    return [(each, sizes[each["metadata"]["name"]]) for each in ordered if sizes[each["metadata"]["name"]] != replicas_of(each)]
+
+
+def plan_scale_down(deployment: Object, old: Sequence[Object], new: Object) -> list[tuple[int, int]]:
+    """Which old ReplicaSets, by position, shrink to what sizes so that enough replicas stay available.
+
+    Upstream: rolling.go:scaleDownOldReplicaSetsForRollingUpdate
+    """
+    spare = status_sum([*old, new], "availableReplicas") - (replicas_of(deployment) - max_unavailable(deployment))
+    plan = []
+    for at in _oldest_first(old):
+        gone = min(replicas_of(old[at]), spare)
+        if gone > 0:
+            plan.append((at, replicas_of(old[at]) - gone))
+            spare -= gone
+    return plan
+
+
+def _available(replica_set: Object) -> int:
+    return int((replica_set.get("status") or {}).get("availableReplicas", 0))
+
+
+def _by_age(replica_set: Object) -> tuple[str, str]:
+    return replica_set["metadata"]["creationTimestamp"], replica_set["metadata"]["name"]
+
+
+def _oldest_first(replica_sets: Sequence[Object]) -> list[int]:
+    return sorted(range(len(replica_sets)), key=lambda at: _by_age(replica_sets[at]))

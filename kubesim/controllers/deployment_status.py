@@ -43,8 +43,7 @@ def condition(kind: str, status: str, reason: str, message: str, now_ns: int) ->
 
 
 def has_deadline(deployment: Object) -> bool:
-    deadline_s = deployment["spec"].get("progressDeadlineSeconds")
-    return deadline_s is not None and deadline_s != _NO_DEADLINE
+    return deployment["spec"].get("progressDeadlineSeconds") not in (None, _NO_DEADLINE)
 
 
 def conditions_of(deployment: Object) -> list[Object]:
@@ -83,7 +82,7 @@ def compute_status(
 def is_complete(deployment: Object, status: Object) -> bool:
     """Whether all wanted replicas are new and available."""
     desired = replicas_of(deployment)
-    return (
+    return bool(
         status.get("updatedReplicas", 0) == desired
         and status.get("replicas", 0) == desired
         and status.get("availableReplicas", 0) == desired
@@ -96,7 +95,7 @@ def _is_progressing(old: Object, new: Object) -> bool:
         return int(status.get("replicas", 0) - status.get("updatedReplicas", 0))
 
     return old_replicas(new) < old_replicas(old) or any(
-        new.get(field, 0) > old.get(field, 0)
+        int(new.get(field, 0)) > int(old.get(field, 0))
         for field in ("updatedReplicas", "readyReplicas", "availableReplicas")
     )
 
@@ -107,7 +106,12 @@ def _has_timed_out(deployment: Object, conditions: Sequence[Object], now_ns: int
         return False
     if current.get("reason") == TIMED_OUT:
         return True
-    return from_time(current["lastUpdateTime"]) + deployment["spec"]["progressDeadlineSeconds"] * SECOND < now_ns
+    return _deadline_ns(deployment, current) < now_ns
+
+
+def _deadline_ns(deployment: Object, progress: Object) -> int:
+    deadline_s: int = deployment["spec"]["progressDeadlineSeconds"]
+    return from_time(progress["lastUpdateTime"]) + deadline_s * SECOND
 
 
 def compute_rollout_status(
@@ -182,6 +186,5 @@ def progress_check_ns(deployment: Object, status: Object, now_ns: int) -> int | 
         return None
     if is_complete(deployment, status) or current.get("reason") == TIMED_OUT:
         return None
-    deadline_ns = from_time(current["lastUpdateTime"]) + deployment["spec"]["progressDeadlineSeconds"] * SECOND
-    left_ns = deadline_ns - now_ns
+    left_ns = _deadline_ns(deployment, current) - now_ns
     return 0 if left_ns < SECOND else left_ns + SECOND

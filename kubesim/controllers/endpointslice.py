@@ -19,7 +19,8 @@ from kubesim.client.ratelimit import ItemBackoff
 from kubesim.client.recorder import Recorder
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, NotYetError, Reconcile, Worker
-from kubesim.controllers.endpointslice_plan import MANAGED_BY, MANAGER, SERVICE_NAME, Endpoints, Plan, plan_slices
+from kubesim.controllers.endpointslice_endpoints import Endpoints
+from kubesim.controllers.endpointslice_plan import MANAGED_BY, MANAGER, SERVICE_NAME, Plan, plan_slices
 from kubesim.controllers.service_endpoints import TRIGGER_TIME, TriggerTimes
 from kubesim.controllers.service_pods import ServicePods
 from kubesim.errors import ApiError

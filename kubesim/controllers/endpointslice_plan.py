@@ -9,21 +9,13 @@ Upstream: k8s.io/endpointslice/reconciler.go:reconcileByAddressType, reconcileBy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from kubesim.api.objects import Object, labels_of, owner_reference, with_metadata
-from kubesim.controllers.pods import is_ready
+from kubesim.controllers.endpointslice_endpoints import Built, EndpointKey, Endpoints, FindNode, endpoint_key
 from kubesim.controllers.port_order import in_slice_order
-from kubesim.controllers.service_endpoints import (
-    HEADLESS,
-    find_port,
-    has_endpoint,
-    ip_of,
-    is_headless,
-    shows_hostname,
-    target_of,
-)
+from kubesim.controllers.service_endpoints import HEADLESS, find_port, is_headless
 
 MANAGER = "endpointslice-controller.k8s.io"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -110,7 +102,7 @@ def is_owned(piece: Object, service: Object) -> bool:
 def plan_slices(
     service: Object, pods: Sequence[Object], slices: Sequence[Object], endpoints: Endpoints, find_node: FindNode
 ) -> Plan:
-    """What to write so that the slices show the Pods."""
+    """What to write so that the slices show the Pods. `endpoints` is the Service's own from one sync to the next."""
     built, problems = endpoints.build(service, pods, find_node)
     wanted = _wanted_by_ports(service, pods, built)
     labels = labels_for(service)

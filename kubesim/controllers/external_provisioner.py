@@ -1,7 +1,7 @@
 """A provisioner that runs beside the cluster: it makes volumes for claims that call it, and deletes them when released.
 
 How a volume is made differs from one to the next and is its `Driver`; what it has in common with all others is here.
-Upstream: sig-storage-lib-external-provisioner/controller/controller.go @v11, a library that nearly all of them use
+Upstream: sig-storage-lib-external-provisioner/controller/controller.go @v11.0.1, the library of nearly all of them
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class ExternalProvisioner:
     def reconcile_claim(self, key: Key) -> Reconcile:
         """Make the claim's volume. Upstream: provisionClaimOperation"""
         claim = self._claims.get(*key)
-        if claim is None or not self._is_called_by(claim) or self._volumes.get("", provisioned_name(claim)) is not None:
+        if claim is None or not self._is_called_by(claim) or (yield from self._is_made(claim)):
             return DONE
         storage_class = self._classes.get("", class_name_of(claim))
         if storage_class is None:
@@ -136,6 +136,16 @@ class ExternalProvisioner:
         text = f"Successfully provisioned volume {volume['metadata']['name']}"
         self._record(claim, "Normal", "ProvisioningSucceeded", text)
         return DONE
+
+    def _is_made(self, claim: Object) -> Generator[Step, Any, bool]:
+        """Asks the API server: the informer may not have seen yet what was made a moment ago."""
+        try:
+            yield get(PERSISTENT_VOLUME, "", provisioned_name(claim))
+        except ApiError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
 
     def _volume(self, claim: Object, storage_class: Object, node: Object | None) -> Object:
         source, annotations = self._driver.spec_of(claim, storage_class, node)

@@ -5,7 +5,7 @@ Pod lands; the volume stays there. Every other name stands for a disk in the net
 so that classes written for clouds (`ebs.csi.aws.com`) work.
 
 What volumes hold is not theirs: it is kept by the volume's name, and goes with the PersistentVolume.
-Upstream: rancher/local-path-provisioner/provisioner.go @v0.0.32, kubernetes-csi/external-provisioner @v6
+Upstream: rancher/local-path-provisioner/provisioner.go @v0.0.37-rc2
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from kubesim.api.objects import Object, labels_of
 from kubesim.controllers.base import ControllerContext
 from kubesim.controllers.external_provisioner import Driver, ExternalProvisioner, ProvisionError
-from kubesim.controllers.persistent_volume_plan import IN_TREE_PREFIX
+from kubesim.controllers.persistent_volume_plan import IN_TREE_PREFIX, csi_name
 from kubesim.controllers.volume_claims import provisioned_name
 from kubesim.sim.loop import SECOND
 
@@ -97,7 +97,7 @@ def local_path_source(claim: Object, storage_class: Object, node: Object | None)
 
 def network_disk_source(claim: Object, storage_class: Object, _node: Object | None) -> tuple[Object, dict[str, str]]:
     """A disk by the name of its volume."""
-    source: Object = {"driver": storage_class["provisioner"], "volumeHandle": provisioned_name(claim)}
+    source: Object = {"driver": csi_name(storage_class["provisioner"]), "volumeHandle": provisioned_name(claim)}
     if claim["spec"].get("volumeMode", "Filesystem") == "Filesystem":
         parameters = storage_class.get("parameters") or {}
         source["fsType"] = parameters.get("csi.storage.k8s.io/fstype", "ext4")

@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, final
 
-from kubesim.api.conditions import find_condition, with_condition
 from kubesim.api.kinds import LEASE, NODE, POD
 from kubesim.api.objects import Key, Object, key_of, labels_of
 from kubesim.api.requests import Request, get, update
-from kubesim.api.timestamps import to_time
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Wait, Worker
 from kubesim.controllers.node_health import Heartbeats, ready_of, with_unknown_conditions
+from kubesim.controllers.node_pods import mark_pods_not_ready
 from kubesim.controllers.node_taints import (
     NOT_READY,
     UNREACHABLE,
@@ -241,26 +240,7 @@ class NodeLifecycleController:
                 self._counted[name] = counted
 
     def _mark_not_ready(self, pods: Sequence[Object]) -> Generator[Request | Wait, Any, ApiError | None]:
-        """Set the Pods' Ready to False, one after the other; returns the first failure.
-
-        Upstream: pkg/controller/util/node/controller_utils.go:MarkPodsNotReady
-        """
-        failure: ApiError | None = None
-        for pod in pods:
-            conditions = pod["status"].get("conditions")
-            ready = find_condition(conditions, "Ready")
-            if ready is None or ready["status"] == "False":
-                continue
-            changed = {**ready, "status": "False", "lastTransitionTime": to_time(self._loop.now_ns)}
-            status = {**pod["status"], "conditions": with_condition(conditions, changed)}
-            try:
-                yield update(POD, {**pod, "status": status}, "status")
-            except ApiError as error:
-                if error.code == 404:
-                    continue
-                failure = failure or error
-            self._recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
-        return failure
+        return mark_pods_not_ready(self._loop, self._recorder, pods)
 
     # --- NoExecute taints ---
 

@@ -1,8 +1,8 @@
 """ReplicaSet: keep the wanted number of Pods of one template.
 
 Woken by its ReplicaSets and by every change of a Pod that it controls or might adopt. It acts only when it has seen
-all that it did before (`Expectations`), creates in a slow start of doubling batches, and deletes the Pods that are
-least missed. Status is computed purely and written after acting, whatever the acting brought.
+all that it did before (`Expectations`, `WrittenRevisions`), creates in a slow start of doubling batches, and deletes
+the Pods that are least missed. Status is computed purely and written after acting, whatever the acting brought.
 
 Upstream: pkg/controller/replicaset/replica_set.go @v1.36
 """
@@ -20,6 +20,7 @@ from kubesim.api.selectors import compile_selector
 from kubesim.api.timestamps import to_time
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Worker
+from kubesim.controllers.consistency import WrittenRevisions
 from kubesim.controllers.expectations import Expectations
 from kubesim.controllers.pods import (
     available_in_ns,
@@ -64,6 +65,7 @@ class ReplicaSetController:
         self._loop = context.loop
         self._recorder = context.recorder
         self._expectations = Expectations(context.loop)
+        self._written = WrittenRevisions(context.informers)
         self._queue = WorkQueue(context.loop)
         self._replica_sets = context.informers.lister(REPLICA_SET)
         self._pods = context.informers.lister(POD)
@@ -72,7 +74,7 @@ class ReplicaSetController:
         self._tally = PodTally(context.informers.informer(POD))
         context.informers.informer(REPLICA_SET).add_handler(self._enqueue, self._on_update, self._on_delete)
         context.informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, self._on_pod_delete)
-        # Upstream: --concurrent-replicaset-syncs=5
+        # Upstream's --concurrent-replicaset-syncs is 5.
         self.workers = (Worker(self._queue, self.reconcile, 5),)
 
     # --- what wakes it ---
@@ -87,6 +89,7 @@ class ReplicaSetController:
 
     def _on_delete(self, replica_set: Object) -> None:
         key = key_of(replica_set)
+        self._written.forget(key)
         self._expectations.forget(key)
         self._queue.add(key)
 
@@ -147,8 +150,10 @@ class ReplicaSetController:
 
     def reconcile(self, key: Key) -> Reconcile:
         """Bring the number of Pods and the status of one ReplicaSet up to date."""
+        self._written.check(key)
         replica_set = self._replica_sets.get(*key)
         if replica_set is None:
+            self._written.forget(key)
             self._expectations.forget(key)
             return DONE
         needs_sync = self._expectations.satisfied(key)
@@ -163,11 +168,13 @@ class ReplicaSetController:
         error: ApiError | None = None
         if needs_sync and "deletionTimestamp" not in replica_set["metadata"]:
             try:
-                yield from self._manage_replicas(key, replica_set, counts.replicas)
+                yield from self._manage_replicas(key, replica_set, counts.replicas, adopted)
             except ApiError as failure:
                 error = failure
         status = compute_status(replica_set, counts, error, self._loop.now_ns)
         written = yield from _write_status(replica_set, status)
+        if written is not replica_set:
+            self._written.note(key, REPLICA_SET, written)
         if error is not None:
             raise error
         return self._next_check(written)
@@ -213,7 +220,9 @@ class ReplicaSetController:
         waits = [wait for wait in self._waits_ns(replica_set) if wait]
         return Result(min(waits, default=min_ready_s * SECOND))
 
-    def _manage_replicas(self, key: Key, replica_set: Object, replicas: int) -> Generator[Any, Any, None]:
+    def _manage_replicas(
+        self, key: Key, replica_set: Object, replicas: int, adopted: Sequence[Object]
+    ) -> Generator[Any, Any, None]:
         diff = replica_set["spec"].get("replicas", 1) - replicas
         if diff > 0:
             yield from self._create_pods(key, replica_set, min(diff, BURST_REPLICAS))
@@ -221,6 +230,7 @@ class ReplicaSetController:
             selects = compile_selector(replica_set["spec"]["selector"])
             owned = pods_of(self._pods, replica_set)
             active = [pod for pod in owned if is_active(pod) and selects(labels_of(pod))]
+            active += adopted
             yield from self._delete_pods(key, replica_set, active, min(-diff, BURST_REPLICAS))
 
     def _create_pods(self, key: Key, replica_set: Object, count: int) -> Generator[Any, Any, None]:
@@ -231,12 +241,14 @@ class ReplicaSetController:
             replies = yield (request,) * batch
             for reply in replies:
                 if isinstance(reply, ApiError):
-                    self._expectations.creation_observed(key)
                     if any(cause.reason == "NamespaceTerminating" for cause in reply.causes):
+                        # Counted as a success, upstream too: what is still expected then keeps it from trying again.
                         continue
+                    self._expectations.creation_observed(key)
                     failure = failure or reply
                     self._recorder.event(replica_set, "Warning", FAILED_CREATE, f"Error creating: {reply.message}")
                 else:
+                    self._written.note(key, POD, reply)
                     name = reply["metadata"]["name"]
                     self._recorder.event(replica_set, "Normal", SUCCESSFUL_CREATE, f"Created pod: {name}")
             left -= batch
@@ -261,19 +273,26 @@ class ReplicaSetController:
             self._expectations.deletion_observed(key, pod["metadata"]["uid"])
             if reply.code != 404:
                 self._recorder.event(replica_set, "Warning", FAILED_DELETE, f"Error deleting: {reply.message}")
-                failure = failure or reply
+                failure = failure or _unable_to_delete(reply)
         if failure is not None:
             raise failure
 
     def _related_pods(self, replica_set: Object) -> list[Object]:
-        """The active Pods of all ReplicaSets with this one's controller: victims are ranked by how many share a node."""
+        """The active Pods of all ReplicaSets with this one's controller: victims are ranked by how many share a node.
+
+        None for a ReplicaSet without a controller, whose Pods are not ranked by that.
+        """
         reference = controller_of(replica_set)
         if reference is None:
-            return pods_of(self._pods, replica_set)
+            return []
         related: list[Object] = []
         for sibling in self._replica_sets.by_index("controller", reference["uid"]):
             related += [pod for pod in pods_of(self._pods, sibling) if is_active(pod)]
         return related
+
+
+def _unable_to_delete(error: ApiError) -> ApiError:
+    return ApiError(error.code, error.reason, f"unable to delete pods: {error.message}", causes=error.causes)
 
 
 def _controller_uid(obj: Object) -> tuple[str, ...]:

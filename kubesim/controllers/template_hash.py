@@ -1,4 +1,4 @@
-"""The short hash that tells Pod templates apart: the `pod-template-hash` of ReplicaSets, the name of ControllerRevisions.
+"""The short hash that tells Pod templates apart: the `pod-template-hash` of a Deployment's ReplicaSets.
 
 Upstream hashes Go's own dump of the struct, which nothing else can reproduce; here it is the canonical JSON. The hash
 function, its rendering and what goes into it are upstream's, so names look the same and collide as rarely.

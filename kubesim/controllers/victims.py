@@ -25,9 +25,13 @@ def plan_victims(active: Sequence[Object], related: Iterable[Object], count: int
         if is_active(pod):
             node = pod["spec"].get("nodeName", "")
             on_node[node] = on_node.get(node, 0) + 1
-    ranked = [(_facts(pod, on_node), pod) for pod in active]
-    ranked.sort(key=cmp_to_key(lambda one, other: _compare(one[0], other[0], now_ns)))
-    return [pod for _, pod in ranked[:count]]
+    facts = [_facts(pod, on_node) for pod in active]
+
+    def compare(one: int, other: int) -> int:
+        return _compare(facts[one], facts[other], now_ns)
+
+    ranked = sorted(range(len(active)), key=cmp_to_key(compare))
+    return [active[at] for at in ranked[:count]]
 
 
 _Facts = tuple[tuple[bool, int, bool, int, int], int, tuple[int, int], int, str]

@@ -55,12 +55,15 @@ class ClusterCaches:
         self._variables.clear()
 
     def config_map(self, namespace: str, name: str) -> Object | None:
+        """The ConfigMap, or None."""
         return self._config_maps.get(namespace, name)
 
     def secret(self, namespace: str, name: str) -> Object | None:
+        """The Secret, or None."""
         return self._secrets.get(namespace, name)
 
     def claim(self, namespace: str, name: str) -> Object | None:
+        """The PersistentVolumeClaim, or None."""
         return self._claims.get(namespace, name)
 
     def is_attached(self, volume_name: str, node_name: str) -> bool:

@@ -80,7 +80,9 @@ class ImageOwner(Protocol):
     image_backoff: Backoff | None
     pull_errors: dict[str, str] | None
 
-    def event(self, type_: str, reason: str, message: str, field_path: str = "") -> None: ...
+    def event(self, type_: str, reason: str, message: str, field_path: str = "") -> None:
+        """Record an Event."""
+        ...
 
 
 def pull_policy(facts: ContainerFacts) -> str:

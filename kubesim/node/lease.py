@@ -75,9 +75,9 @@ class LeaseRenewal:
             self._lease = reply
             return
         self._failures += 1
-        if reply.code in {404, 409}:
-            self._lease = None
-        if self._failures < _RETRIES and self._owner is not None:
+        if reply.code in {404, 409} or self._failures == _RETRIES:
+            self._lease = None  # look what there is, and begin from that
+        if self._failures < 2 * _RETRIES and self._owner is not None:
             self._send()
 
     def _handle_found(self, reply: Reply) -> None:

@@ -24,13 +24,19 @@ class ProbeResults(Protocol):
     """What the probes of one container say; None where there is no such probe."""
 
     @property
-    def startup(self) -> ProbeResult | None: ...
+    def startup(self) -> ProbeResult | None:
+        """Whether it has started."""
+        ...
 
     @property
-    def readiness(self) -> ProbeResult | None: ...
+    def readiness(self) -> ProbeResult | None:
+        """Whether it is ready."""
+        ...
 
     @property
-    def liveness(self) -> ProbeResult | None: ...
+    def liveness(self) -> ProbeResult | None:
+        """Whether it is alive."""
+        ...
 
 
 class Kill(NamedTuple):

@@ -26,6 +26,7 @@ _MEMO_MAX = 8192
 
 
 def containers_ready_outcome(pod: PodFacts, statuses: Mapping[str, Object], phase: str) -> Outcome:
+    """ContainersReady."""
     if phase == "Succeeded":
         return ("False", "PodCompleted", "")
     if phase == "Failed":
@@ -38,6 +39,7 @@ def containers_ready_outcome(pod: PodFacts, statuses: Mapping[str, Object], phas
 
 
 def ready_outcome(gates: Sequence[Object], foreign: Sequence[Object], containers_ready: Outcome) -> Outcome:
+    """Ready: the containers, and the gates of the spec by the conditions of others."""
     if containers_ready[0] != "True" or not gates:
         return containers_ready
     complaints = []
@@ -52,6 +54,7 @@ def ready_outcome(gates: Sequence[Object], foreign: Sequence[Object], containers
 
 
 def initialized_outcome(pod: PodFacts, statuses: Mapping[str, Object], phase: str, was_initialized: bool) -> Outcome:
+    """Initialized, which a Pod stays once it has been."""
     if phase == "Succeeded":
         return ("True", "PodCompleted", "")
     if not pod.init or was_initialized:

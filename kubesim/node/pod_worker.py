@@ -115,15 +115,18 @@ class PodWorker:
 
     @property
     def namespace(self) -> str:
+        """The Pod's namespace."""
         namespace: str = self.pod["metadata"]["namespace"]
         return namespace
 
     @property
     def pod_ip(self) -> str:
+        """The Pod's address, empty before it has one."""
         return self.sandbox.ip if self.sandbox is not None else ""
 
     @property
     def is_deleting(self) -> bool:
+        """Whether deletion has been asked for."""
         return "deletionTimestamp" in self.pod["metadata"]
 
     @property

@@ -242,14 +242,17 @@ class ContainerProbes:
 
     @property
     def startup(self) -> ProbeResult | None:
+        """What the startup probe says."""
         return self._startup.result if self._startup is not None else None
 
     @property
     def readiness(self) -> ProbeResult | None:
+        """What the readiness probe says."""
         return self._readiness.result if self._readiness is not None else None
 
     @property
     def liveness(self) -> ProbeResult | None:
+        """What the liveness probe says."""
         return self._liveness.result if self._liveness is not None else None
 
     def _all(self) -> list[Prober]:

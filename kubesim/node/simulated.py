@@ -21,6 +21,7 @@ from kubesim.node.runtime import (
     PodSandbox,
     RuntimeFailure,
 )
+from kubesim.programs.plain import FinishedProgram
 from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
@@ -132,12 +133,16 @@ class _Container:
 class _Pod:
     """A sandbox with its place in the network and what is needed to start its containers."""
 
-    __slots__ = ("annotations", "host", "sandbox")
+    __slots__ = ("annotations", "host", "initial", "sandbox")
 
-    def __init__(self, sandbox: PodSandbox, host: Host, annotations: Mapping[str, str]) -> None:
+    def __init__(self, sandbox: PodSandbox, host: Host, pod: Object) -> None:
         self.sandbox = sandbox
         self.host: Host | None = host
-        self.annotations = annotations
+        self.annotations: Mapping[str, str] = pod["metadata"].get("annotations") or _NO_ANNOTATIONS
+        # The containers that must end before the others start.
+        self.initial = tuple(
+            each["name"] for each in pod["spec"].get("initContainers") or () if each.get("restartPolicy") != "Always"
+        )
 
     def containers(self) -> list[_Container]:
         """The latest container of each name; a record's handle is its container."""
@@ -180,25 +185,30 @@ class SimRuntime:
 
     @property
     def version(self) -> str:
+        """As `nodeInfo.containerRuntimeVersion` has it."""
         return "containerd://2.2.9"
 
     @property
     def boot_id(self) -> str:
+        """Changes with every `boot`."""
         digits = sha256(f"{self._node_name}/{self._boots}".encode()).hexdigest()
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
 
     # Images.
 
     def images(self) -> Sequence[Image]:
+        """The images on the node."""
         return [*self._catalogue.present.values(), *self._pulled.values()]
 
     def find_image(self, image: str) -> Image | None:
+        """An image that is on the node."""
         name = full_name(image)
         if name is None:
             return None
         return self._catalogue.present.get(name) or self._pulled.get(name)
 
     def pull_image(self, image: str, on_done: OnDone) -> None:
+        """See `Runtime`; what was pulled stays."""
         result = self.find_image(image) or self._catalogue.pulled(image)
 
         def finish(boots: int) -> None:
@@ -213,9 +223,11 @@ class SimRuntime:
     # Pods and containers.
 
     def pods(self) -> Mapping[str, PodSandbox]:
+        """What there is, by Pod UID."""
         return {uid: pod.sandbox for uid, pod in self._pods.items()}
 
     def run_sandbox(self, pod: Object, ip: str, on_done: OnDone) -> None:
+        """See `Runtime`."""
         self.loop.post(SANDBOX_START_NS, self._sandbox_started, (pod, ip, on_done))
 
     def _sandbox_started(self, call: tuple[Object, str, OnDone]) -> None:
@@ -234,10 +246,11 @@ class SimRuntime:
             before.host = host
         else:
             sandbox = PodSandbox(uid, metadata["namespace"], metadata["name"], ip)
-            self._pods[uid] = _Pod(sandbox, host, metadata.get("annotations") or _NO_ANNOTATIONS)
+            self._pods[uid] = _Pod(sandbox, host, pod)
         on_done(sandbox)
 
     def stop_sandbox(self, uid: str, on_done: OnDone) -> None:
+        """See `Runtime`."""
         self.loop.post(SANDBOX_STOP_NS, self._sandbox_stopped, (uid, on_done))
 
     def _sandbox_stopped(self, call: tuple[str, OnDone]) -> None:
@@ -256,16 +269,18 @@ class SimRuntime:
             pod.host = None
 
     def remove_pod(self, uid: str) -> None:
+        """See `Runtime`."""
         pod = self._pods.pop(uid, None)
         if pod is None:
             return
         for container in pod.containers():
             if container.process is not None:
-                container.process.lose()
+                container.process.kill()
             self.output.pop(container.record.id, None)
         self._take_down(pod)
 
     def create_container(self, pod: Object, config: ContainerConfig, on_done: OnDone) -> None:
+        """See `Runtime`."""
         self.loop.post(CONTAINER_CREATE_NS, self._container_created, (pod["metadata"]["uid"], config, on_done))
 
     def _container_created(self, call: tuple[str, ContainerConfig, OnDone]) -> None:
@@ -290,6 +305,7 @@ class SimRuntime:
         on_done(record)
 
     def start_container(self, uid: str, record: ContainerRecord, on_done: OnDone) -> None:
+        """See `Runtime`; the program starts at the instant at which the call is done."""
         self.loop.post(CONTAINER_START_NS, self._container_started, (uid, record, on_done))
 
     def _container_started(self, call: tuple[str, ContainerRecord, OnDone]) -> None:
@@ -307,7 +323,9 @@ class SimRuntime:
             return
         spec = config.spec
         sandbox = pod.sandbox
-        factory, _ = self._find_program(spec.get("image", ""), pod.annotations, record.name)
+        factory, is_known = self._find_program(spec.get("image", ""), pod.annotations, record.name)
+        if not is_known and record.name in pod.initial:
+            factory = FinishedProgram
         place = Place(
             sandbox.namespace,
             sandbox.name,
@@ -334,6 +352,7 @@ class SimRuntime:
         on_done(None)
 
     def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
+        """See `Runtime`."""
         container = self._of(record)
         if container is None or container.process is None:
             self.loop.post(0, on_done, None)
@@ -359,6 +378,7 @@ class SimRuntime:
             process.kill()
 
     def execute(self, record: ContainerRecord, command: Sequence[str], timeout_ns: int, on_done: OnDone) -> None:
+        """See `Runtime`."""
         container = self._of(record)
 
         def finish(_: None) -> None:
@@ -380,6 +400,7 @@ class SimRuntime:
             container.hang.commands.append(finish)
 
     def is_steady(self, record: ContainerRecord) -> bool:
+        """See `Runtime`."""
         container = self._of(record)
         if container is None or container.process is None:
             return False

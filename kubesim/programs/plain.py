@@ -34,3 +34,19 @@ class PlainProgram:
 
     def execute(self, command: Sequence[str]) -> ExecResult:  # noqa: ARG002 - the contract's
         return _DONE
+
+
+@final
+class FinishedProgram:
+    """What an init container runs whose image nobody has described: it has nothing to do, and succeeds."""
+
+    is_steady = True
+
+    def start(self, process: Process) -> None:
+        process.after(0, lambda: process.exit(0))
+
+    def terminate(self) -> None:
+        """It ends by itself."""
+
+    def execute(self, command: Sequence[str]) -> ExecResult:  # noqa: ARG002 - the contract's
+        return _DONE

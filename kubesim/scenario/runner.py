@@ -1,7 +1,7 @@
 """Runs a scenario over a port: step by step, then the verdict.
 
-A scenario that gives manifests begins with a step of its own, which applies them and waits for all that they start to
-be ready; users come to the Service when that is done.
+Where manifests have been applied, it begins with a step of its own, which waits for all that they start to be ready.
+Users come to the Service when the first step is done.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kubesim.scenario.outcome import Check, Outcome, Requests, StepOutcome, Writ
 from kubesim.scenario.port import Port, Users
 
 COMES_UP = "The stack comes up"
-_SELF_STARTING = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod")
+_SELF_STARTING = ("Deployment", "StatefulSet", "ReplicaSet", "Pod")
 
 
 class Deadline(Exception):  # noqa: N818 - it is no mistake
@@ -37,19 +37,22 @@ class Deadline(Exception):  # noqa: N818 - it is no mistake
 
 
 class Runner:
-    """One run. `on_step(title)` is called as each step begins, `until_ns` is an instant to stop at."""
+    """One run. `applied` are the objects of the scenario's manifests, which the caller has applied: the first step waits
+    for them. `on_step(title)` is called as each step begins, `until_ns` is an instant to stop at.
+    """
 
     def __init__(
         self,
         port: Port,
         scenario: Scenario,
         resolve: Callable[[str], Path],
+        applied: Sequence[Object] = (),
         on_step: Callable[[str], None] = lambda _: None,
         until_ns: int | None = None,
     ) -> None:
         self._port = port
         self._scenario = scenario
-        self._resolve = resolve
+        self._applied = applied
         self._on_step = on_step
         self._until_ns = until_ns
         self._actor = Actor(port, scenario.namespace, resolve)
@@ -81,12 +84,13 @@ class Runner:
         """The scenario's steps, after the one that applies its manifests."""
         scenario = self._scenario
         steps = [_titled(step) for step in scenario.steps]
-        if not scenario.manifests:
+        if not self._applied:
             return steps
-        applied: list[Object] = []
-        for name in scenario.manifests:
-            applied += self._port.apply(self._resolve(name))
-        until = [Condition(object=Reference(_reference(obj)), is_="ready") for obj in applied if obj["kind"] in _SELF_STARTING]
+        until = [
+            Condition(object=Reference(_reference(obj)), is_="ready")
+            for obj in self._applied
+            if obj["kind"] in _SELF_STARTING
+        ]
         return [Step(step=COMES_UP, until=until, within=scenario.comes_up_within), *steps]
 
     def _start_users(self) -> None:

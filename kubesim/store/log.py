@@ -183,10 +183,7 @@ class Store:
         if revision >= self.revision:
             return table.objects
         if revision < table.compacted:
-            raise expired(
-                "The provided continue parameter is too old to display a consistent list result. You can start a new "
-                "list without the continue parameter."
-            )
+            raise expired("The resourceVersion for the provided list is too old.")
         objects = dict(table.objects)
         for change in reversed(table.history):
             if change.revision <= revision:

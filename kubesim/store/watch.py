@@ -34,9 +34,9 @@ class WatchEvent(NamedTuple):
 
 @final
 class Watch:
-    """A reader's place in the log of one resource."""
+    """A reader's place in the log of one resource. `convert` makes of a stored object what the reader wants to see."""
 
-    __slots__ = ("_notify", "closed", "index", "matches", "namespace", "pending")
+    __slots__ = ("_notify", "closed", "convert", "index", "matches", "namespace", "pending")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Watch:
         self.index = index
         self.pending: list[WatchEvent] = []
         self.closed = False
+        self.convert: Callable[[Object], Object] | None = None
         self._notify = notify
 
     def offer(self, change: Change) -> None:
@@ -87,4 +88,7 @@ class Watch:
         """What has come since the last time."""
         pending = self.pending
         self.pending = []
+        convert = self.convert
+        if convert is not None:
+            return [WatchEvent(kind, convert(obj)) for kind, obj in pending]
         return pending

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from kubesim.api.kinds import ENDPOINT_SLICE, EVENT, POD, SERVICE
 from kubesim.api.requests import list_all
-from kubesim.controllers.endpointslice_plan import Endpoints, plan_slices
+from kubesim.controllers.endpointslice_endpoints import Endpoints
+from kubesim.controllers.endpointslice_plan import plan_slices
 from kubesim.sim.loop import SECOND
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"

@@ -4,10 +4,10 @@ Expected writes, phases and texts: a real 1.36.3, and pkg/controller/volume/pers
 """
 
 import pytest
-from volumes_world import VolumesWorld
+from volumes_world import ROOT, VolumesWorld
 
 from kubesim.api.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
-from kubesim.sim.loop import SECOND
+from kubesim.sim.loop import MILLISECOND, SECOND
 
 RESYNC_NS = 15 * SECOND
 NAME = "persistent-volume-binder"
@@ -47,7 +47,7 @@ def test_dynamic_volume_of_the_in_tree_plugin(world):
         "pv.kubernetes.io/provisioned-by": "kubernetes.io/host-path",
     }
     assert volume["metadata"]["finalizers"] == ["kubernetes.io/pv-controller", "kubernetes.io/pv-protection"]
-    assert volume["spec"]["hostPath"]["path"].startswith("/tmp/hostpath_pv/")
+    assert volume["spec"]["hostPath"]["path"].startswith(f"{ROOT}/hostpath_pv/")
     assert volume["status"] == {"phase": "Bound", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"}
     text = f"Successfully provisioned volume pvc-{uid} using kubernetes.io/host-path"
     assert world.events("data") == [("ProvisioningSucceeded", text, 1)]
@@ -178,7 +178,7 @@ def test_volume_that_the_scheduler_has_chosen(world):
     reference = {"kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": "default", "name": "data"}
     reference["uid"] = claim["metadata"]["uid"]
     annotations = {"pv.kubernetes.io/bound-by-controller": "yes"}
-    world.edit(PERSISTENT_VOLUME, "disk", {"metadata": {"annotations": annotations}, "spec": {"claimRef": reference}})
+    world.patch(PERSISTENT_VOLUME, "disk", {"metadata": {"annotations": annotations}, "spec": {"claimRef": reference}})
     world.run()
     assert (world.claim_phase(), world.volume_phase()) == ("Bound", "Bound")
     assert world.annotations() == BOUND_ANNOTATIONS
@@ -328,16 +328,24 @@ def test_released_volume_is_not_reused(world):
     assert (world.claim_phase(), world.volume_phase()) == ("Bound", "Bound")
 
 
-def test_two_volumes_for_one_claim(world):
-    """The volume that a claim did not take is free again."""
-    world.volume("first")
+@pytest.mark.parametrize(
+    "annotations, left",
+    [
+        pytest.param({"pv.kubernetes.io/bound-by-controller": "yes"}, None, id="which the controller had reserved"),
+        pytest.param({}, {"namespace": "default", "name": "data"}, id="which a user had reserved"),
+    ],
+)
+def test_volume_that_its_claim_did_not_take(world, annotations, left):
+    """It is free again, or stays reserved by name."""
+    world.volume()
     claim = world.claim()
     world.run()
     reference = {"namespace": "default", "name": "data", "uid": claim["metadata"]["uid"]}
-    world.volume("second", claimRef=reference)
-    world.patch(PERSISTENT_VOLUME, "second", {"metadata": {"annotations": {"pv.kubernetes.io/bound-by-controller": "yes"}}})
+    spec = {**world.get_volume()["spec"], "claimRef": reference}
+    world.create(PERSISTENT_VOLUME, "second", spec=spec)
+    world.patch(PERSISTENT_VOLUME, "second", {"metadata": {"annotations": annotations}})
     world.run()
-    assert "claimRef" not in world.get_volume("second")["spec"]
+    assert world.get_volume("second")["spec"].get("claimRef") == left
     assert world.volume_phase("second") == "Available"
 
 
@@ -345,8 +353,8 @@ def test_manager_that_dies_between_two_writes(world):
     """A half-done binding is finished by the next process."""
     world.volume()
     world.claim()
-    world.run(7_000_000)
-    assert world.get_volume()["spec"].get("claimRef") is not None or world.volume_phase() == "Available"
+    world.run(7 * MILLISECOND)
+    assert (world.get_volume()["spec"]["claimRef"]["name"], world.claim_phase()) == ("data", "Pending")
     world.manager.stop()
     world.restart_manager()
     world.run(SECOND)

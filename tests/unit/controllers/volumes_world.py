@@ -5,6 +5,9 @@ from control_plane_world import World
 from kubesim.api.kinds import EVENT, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS
 from kubesim.api.objects import annotations_of
 
+# The in-tree plugin deletes nothing elsewhere.
+ROOT = "/tmp"  # noqa: S108
+
 
 class VolumesWorld(World):
     def storage_class(self, name, provisioner="kubernetes.io/host-path", **fields):
@@ -17,9 +20,11 @@ class VolumesWorld(World):
         return self.create(PERSISTENT_VOLUME_CLAIM, name, spec=spec)
 
     def volume(self, name="disk", storage="2Gi", source=None, **spec):
-        source = source or {"hostPath": {"path": f"/tmp/{name}"}}
+        """A volume, and the moment until the binder has found it Available."""
+        source = source or {"hostPath": {"path": f"{ROOT}/{name}"}}
         spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": storage}, **source, **spec}
-        return self.create(PERSISTENT_VOLUME, name, spec=spec)
+        self.create(PERSISTENT_VOLUME, name, spec=spec)
+        self.run()
 
     def pod_with(self, claim, name="app", node=""):
         volume = {"name": "v", "persistentVolumeClaim": {"claimName": claim}}
@@ -49,10 +54,7 @@ class VolumesWorld(World):
         body = {"metadata": {"annotations": {"volume.kubernetes.io/selected-node": node}}}
         return self.patch(PERSISTENT_VOLUME_CLAIM, claim, body)
 
-    def edit(self, kind, name, body):
-        return self.patch(kind, name, body)
-
-    def events(self, name, kind=None):
+    def events(self, name):
         """(reason, message, count) of the Events about the object."""
         return [
             (event["reason"], event["message"], event["count"])

@@ -1,0 +1,131 @@
+"""The command line's words, and the one place where a user's mistake becomes exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from kubesim.errors import UserError
+
+EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 128 + 2
+_EXIT_BROKEN_PIPE = 128 + 13
+
+_RUN_EPILOG = """\
+Without --scenario the story is made from the manifests: everything comes up, a container crashes, a Pod is deleted,
+the database is killed, a node is lost and comes back, a new version is rolled out, all while users send requests.
+
+exit code: 0 healthy, 1 an expectation failed, 2 something is wrong with the input
+"""
+
+
+def entry() -> None:
+    """The `kubesim` command."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the words say; returns the exit code."""
+    arguments = _parser().parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except UserError as error:
+        sys.stderr.write("".join(f"error: {line}\n" for line in str(error).split("\n")))
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone; nothing may be flushed to it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_BROKEN_PIPE
+    return code
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "run":
+        from kubesim.cli.commands.run import run
+
+        return run(arguments)
+    if arguments.command == "graph":
+        from kubesim.cli.commands.graph import graph
+
+        return graph(arguments)
+    from kubesim.cli.commands.version import version
+
+    return version()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kubesim",
+        description="A deterministic Kubernetes in one process: run your manifests, break things, see what happens.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_graph(commands)
+    commands.add_parser("version", help="print the version of kubesim and of the Kubernetes that it models")
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run manifests through a story or a scenario and show what happens",
+        description="Apply manifests to a fresh simulated cluster, let things break, and show what Kubernetes does.",
+        epilog=_RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument("spec", nargs="*", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input")
+    run.add_argument("--scenario", metavar="FILE", help="run this scenario instead of the default story")
+    run.add_argument("--nodes", type=_whole(1, 32_768), metavar="N", help="how many nodes the cluster has (3)")
+    run.add_argument("--node-cpu", metavar="QUANTITY", help="CPU of each node (4)")
+    run.add_argument("--node-memory", metavar="QUANTITY", help="memory of each node (8Gi)")
+    run.add_argument("--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same run (0)")
+    run.add_argument("--until", metavar="DURATION", help="stop at this virtual time, such as 90s or 5m")
+    run.add_argument(
+        "--output",
+        choices=("text", "json", "yaml", "jsonl"),
+        default="text",
+        help="text, one document with the results as json or yaml, or the whole trace as jsonl",
+    )
+    run.add_argument("--trace", metavar="FILE", help="write the trace to this file, one JSON array a line")
+    run.add_argument("--quiet", action="store_true", help="print the verdict only")
+    run.add_argument("--no-color", action="store_true", help="no colours, as where NO_COLOR is set")
+
+
+def _add_graph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    graph = commands.add_parser(
+        "graph",
+        help="show who reaches whom, single points of failure, and what is lost with each part",
+        description="Apply manifests, let everything start, and show the paths from users to data.",
+        allow_abbrev=False,
+    )
+    graph.add_argument("spec", nargs="+", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input")
+    graph.add_argument("--format", choices=("text", "mermaid", "dot", "svg"), default="text", help="how to draw it (text)")
+    graph.add_argument("--nodes", type=_whole(1, 32_768), default=3, metavar="N", help="how many nodes the cluster has (3)")
+    graph.add_argument("--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same graph (0)")
+
+
+class _Whole:
+    """A whole number within limits, for argparse."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = low
+        self._high = high
+
+    def __call__(self, text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or not self._low <= int(text) <= self._high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {self._low} to {self._high}, not {text!r}")
+        return int(text)
+
+
+_whole = _Whole

@@ -1,0 +1,84 @@
+"""From the trace of a run to the lines that a reader can follow: what changed, who changed it, and why.
+
+Of some thirty writes that a crash causes, five carry the story. Each kind has a function that compares an object with
+what it was and tells what a reader would ask about; status bookkeeping, leases and repeated events tell nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from kubesim.api.objects import Object
+from kubesim.cli.timeline.line import Line
+from kubesim.cli.timeline.objects import (
+    tell_claim,
+    tell_event,
+    tell_node,
+    tell_replica_set,
+    tell_slice,
+    tell_workload,
+)
+from kubesim.cli.timeline.pods import tell_pod
+from kubesim.cli.timeline.world import World
+from kubesim.sim.trace import Record
+
+_SILENT: Final = ("lease", "endpoints", "controllerrevision", "serviceaccount", "poddisruptionbudget")
+
+
+def narrate(records: Iterable[Record]) -> Iterator[Line]:
+    """The lines of a run, in order, none joined yet."""
+    world = World()
+    for record in records:
+        if record.data is None or "object" not in record.data:
+            yield Line(record.at_ns, record.actor, f"{_last_part(record.subject)}: {record.detail}")
+            continue
+        kind = record.subject.partition("/")[0]
+        if kind in _SILENT:
+            continue
+        yield from (line._replace(actor=_role(line.actor)) for line in _tell(world, record, kind, record.data["object"]))
+
+
+def _tell(world: World, record: Record, kind: str, obj: Object) -> Iterator[Line]:
+    if kind == "event":
+        yield from tell_event(world, record, obj)
+        return
+    old = world.objects.get(record.subject) if record.verb == "deleted" else world.put(record.subject, obj)
+    if old is None and record.actor == "user" and record.verb == "created":
+        name = f"{obj['kind']} {obj['metadata']['name']}"
+        yield Line(record.at_ns, "user", f"applies {name}", "apply", name, "applies {n} objects: {items}")
+    if kind == "pod":
+        yield from tell_pod(world, record, old, obj)
+    elif kind == "node":
+        yield from tell_node(record, old, obj)
+    elif kind == "replicaset":
+        yield from tell_replica_set(world, record, old, obj)
+    elif kind in ("deployment", "statefulset", "daemonset"):
+        yield from tell_workload(record, old, obj)
+    elif kind == "persistentvolumeclaim":
+        yield from tell_claim(record, old, obj)
+    elif kind == "endpointslice":
+        yield from tell_slice(world, record, old, obj)
+    if record.verb == "deleted":
+        if record.actor == "user" and kind != "pod":
+            yield Line(record.at_ns, "user", f"deletes {obj['kind']} {obj['metadata']['name']}")
+        world.remove(record.subject)
+
+
+# Actors whose own names would not help a reader.
+_ROLES: Final = {
+    "node-controller": "node lifecycle",
+    "persistent-volume-binder": "volume binder",
+    "taint-eviction-controller": "taint eviction",
+    "pod-garbage-collector": "pod gc",
+    "generic-garbage-collector": "garbage collector",
+}
+
+
+def _role(actor: str) -> str:
+    """The actor as a column shows it: `replicaset`, `scheduler`, `kubelet/node-1`."""
+    return _ROLES.get(actor) or actor.removesuffix("-controller").removeprefix("kube-")
+
+
+def _last_part(subject: str) -> str:
+    return subject.rpartition("/")[2]

@@ -1,0 +1,6 @@
+"""The checks of this folder share one reading of the tree."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

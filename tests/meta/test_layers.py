@@ -1,0 +1,43 @@
+"""The direction of imports, and what a start of the program may not load."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+
+from importlinter import cli
+
+from source_tree import ROOT
+
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+# Loaded only by the command that needs them; together they cost more than a whole run of the default story may.
+HEAVY = ("yaml", "networkx", "hypothesis", "pydantic", "kubernetes", "kubesim.cluster")
+
+
+def test_import_contracts_hold(monkeypatch, capsys):
+    """`lint-imports` finds the contracts of pyproject.toml kept."""
+    monkeypatch.chdir(ROOT)
+
+    code = cli.lint_imports(no_cache=True)
+
+    assert code == 0, capsys.readouterr().out
+
+
+def test_the_layers_in_the_docs_are_the_ones_that_are_checked():
+    """docs/architecture.md has one heading per layer, from the bottom up."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    headings = re.findall(r"^### ([a-z |]+)$", page, re.MULTILINE)
+    layers = [layer.replace("(", "").replace(")", "") for layer in CONTRACTS[0]["layers"]]
+
+    assert headings == [" | ".join(sorted(layer.split(" | "))) for layer in reversed(layers)]
+
+
+def test_a_start_loads_nothing_heavy():
+    """Importing the command line loads neither YAML nor the cluster; `kubesim --help` has 0.15 s."""
+    code = "import sys, kubesim.cli.main; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    loaded = [name for name in HEAVY if name in done.stdout.split()]
+    assert not loaded, f"import these inside the command that needs them: {', '.join(loaded)}"
