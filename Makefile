@@ -2,6 +2,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2> /dev/null)
+# uv then trusts the certificates that the machine trusts, as pip does; the second name is that of older versions.
+export UV_SYSTEM_CERTS := true
+export UV_NATIVE_TLS := true
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p > /dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$p && break; done)
 LOCK := .ci/requirements.lock
 
@@ -27,11 +30,11 @@ bench: $(VENV)/dev  ## measure the table of docs/performance.md (minutes, 4 GB)
 	@$(BIN)/python -m benchmarks table
 
 clean:  ## remove the virtual environment and caches
-	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 ifneq ($(UV),)
-	@$(UV) venv --quiet $(VENV)
+	@$(UV) venv --quiet --python "$(or $(PYTHON),>=3.11,<3.14)" $(VENV)
 else
 	@test -n "$(PYTHON)" || { echo "kubesim needs Python 3.11, 3.12 or 3.13; none was found on PATH" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 2; }

@@ -158,5 +158,5 @@ class UserError(Exception):
     """A mistake in what the user gave us: one line that says what, where and what to do. Exit code 2."""
 
 
-class SimBug(Exception):
+class SimBug(Exception):  # noqa: N818 - it is called what it is
     """An invariant of the simulator itself is broken; never the user's fault."""

@@ -288,6 +288,8 @@ def path_segment_name(value: str) -> Problems:
 
 def path_segment_prefix(value: str) -> Problems:
     """The start of a path segment name."""
+    if "/" not in value and "%" not in value:
+        return ()
     return tuple(f"may not contain '{illegal}'" for illegal in "/%" if illegal in value)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from kubesim.api.objects import Object, with_metadata
 from kubesim.api.scheme import Kind
-from kubesim.errors import ApiError, Cause, forbidden, not_found
+from kubesim.errors import Cause, forbidden, not_found
 from kubesim.store.log import Store
 
 IMMORTAL_NAMESPACES = ("default", "kube-system", "kube-public")
@@ -36,16 +36,12 @@ def check_namespace(store: Store, kind: Kind, namespace: str, metadata: Object) 
     if found is None:
         raise not_found("namespaces", "", namespace)
     if (found.get("status") or {}).get("phase") == "Terminating":
-        error = forbidden(
-            kind.plural,
-            kind.group,
-            asked_name(metadata),
-            f"unable to create new content in namespace {namespace} because it is being terminated",
+        why = f"unable to create new content in namespace {namespace} because it is being terminated"
+        error = forbidden(kind.plural, kind.group, asked_name(metadata), why)
+        error.causes = (
+            Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated"),
         )
-        cause = Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
-        raise ApiError(
-            error.code, error.reason, error.message, kind=error.kind, group=error.group, name=error.name, causes=(cause,)
-        )
+        raise error
 
 
 def check_namespace_delete(kind: Kind, name: str) -> None:

@@ -5,13 +5,17 @@ Upstream: apiserver/pkg/endpoints/handlers/{create,update,patch,rest}.go @v1.36
 
 from __future__ import annotations
 
+import msgspec
+
 from kubesim.api.kinds import EVENTS_K8S_IO_EVENT, find_kind
 from kubesim.api.objects import Object
+from kubesim.api.patch.values import go_text
 from kubesim.api.requests import Options, Request
 from kubesim.api.schema.check import decoded, find_problems, is_clean
 from kubesim.api.schema.wire import decoding_error
 from kubesim.api.scheme import Kind
-from kubesim.errors import ApiError, bad_request
+from kubesim.api.validation.field import go_quote
+from kubesim.errors import ApiError, Cause, bad_request, invalid
 
 # Kinds whose schema isn't the one of a collection: the bodies of subresources.
 BODIES_OF_SUBRESOURCES = {
@@ -19,6 +23,7 @@ BODIES_OF_SUBRESOURCES = {
     ("policy/v1", "Eviction"): "policy",
     ("authentication.k8s.io/v1", "TokenRequest"): "authentication",
 }
+_SCHEME = '"pkg/runtime/scheme.go:111"'
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
 
@@ -83,7 +88,7 @@ def _wrong_kind(kind: str, api_version: str, given_kind: str, given_version: str
     version = given_version.rpartition("/")[2]
     found = find_kind(given_version, given_kind)
     if found is None and (given_version, given_kind) not in BODIES_OF_SUBRESOURCES:
-        why = f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "pkg/runtime/scheme.go:111"'
+        why = f'no kind "{given_kind}" is registered for version "{given_version}" in scheme {_SCHEME}'
     elif given_kind == kind and _package(given_version, given_kind) == _package(api_version, kind):
         return bad_request(
             f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
@@ -100,6 +105,27 @@ def _package(api_version: str, kind: str) -> str:
     if not group or api_version == EVENTS_K8S_IO_EVENT.api_version:
         return "core"
     return BODIES_OF_SUBRESOURCES.get((api_version, kind)) or group.partition(".")[0]
+
+
+def decode_patched(request: Request, obj: Object) -> Object:
+    """A patched object as the decoder takes it.
+
+    Raises:
+        ApiError: 422 that shows the patched object (or a strategic patch), a field has the wrong type, or is unknown
+            under `fieldValidation=Strict`.
+
+    Upstream: handlers/patch.go:jsonPatcher.applyPatchToCurrentObject, applyPatchToObject @v1.36
+    """
+    kind = request.kind
+    try:
+        return decode(kind, obj, request.options)
+    except ApiError as error:
+        is_strategic = request.options.patch_type == "strategic"
+        shown = go_text(request.body) if is_strategic else msgspec.json.encode(obj).decode()
+        prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+        why = error.message.removeprefix(prefix)
+        cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(shown)}: {why}")
+        raise invalid("", "", "", (cause,)) from None
 
 
 def decode(kind: Kind, obj: Object, options: Options) -> Object:

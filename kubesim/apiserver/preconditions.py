@@ -1,7 +1,7 @@
 """What a write says about the object that it was made from, and the refusals where the stored one is another.
 
-Upstream: apiserver/pkg/registry/generic/registry/store.go:Update, apiserver/pkg/storage/interfaces.go:Preconditions.Check
-@v1.36
+Upstream: apiserver/pkg/registry/generic/registry/store.go:Update,
+apiserver/pkg/storage/interfaces.go:Preconditions.Check @v1.36
 """
 
 from __future__ import annotations

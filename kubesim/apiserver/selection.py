@@ -132,7 +132,7 @@ def list_objects(store: Store, kind: Kind, namespace: str, options: Options) -> 
         start = (namespace or space, name)
         if token.rv != _LATEST:
             revision = token.rv
-    elif wanted and (options.resource_version_match == "Exact" or (options.limit and not options.resource_version_match)):
+    elif wanted and _is_exact(options):
         revision = wanted
     if revision == store.revision:
         objects = table.by_namespace.get(namespace, {}) if namespace else table.objects
@@ -149,6 +149,12 @@ def list_objects(store: Store, kind: Kind, namespace: str, options: Options) -> 
     if stored is not kind:
         items = [from_stored(kind, item) for item in items]
     return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata, "items": items}
+
+
+def _is_exact(options: Options) -> bool:
+    """Whether a list with a resourceVersion wants that very state; pages without a match rule do."""
+    match = options.resource_version_match
+    return match == "Exact" or (not match and options.limit > 0)
 
 
 def _objects_at(store: Store, kind: Kind, revision: int, token: str) -> dict[Key, Object]:

@@ -19,7 +19,7 @@ from kubesim.api.timestamps import to_time
 from kubesim.api.validation import validate_create, validate_status_update, validate_update
 from kubesim.apiserver.admission import admit_create, check_namespace, check_namespace_delete
 from kubesim.apiserver.conversion import from_stored, stored_kind, to_stored
-from kubesim.apiserver.decoding import check_body, check_name, decode
+from kubesim.apiserver.decoding import check_body, check_name, decode, decode_patched
 from kubesim.apiserver.deletion import is_released, plan_deletion, plan_namespace_deletion
 from kubesim.apiserver.expiry import EventExpiry
 from kubesim.apiserver.pod_admission import PodAdmission
@@ -81,8 +81,7 @@ class ApiServer:
         self.on_write: OnWrite | None = None
         self._pods = PodAdmission(store, stream)
         self._expiry = EventExpiry(loop, store)
-        self._verbs: dict[str, Callable[[Request, Identity, int], Object]] = {
-            "create": self._create,
+        self._verbs: dict[str, Callable[[Request, Identity], Object]] = {
             "get": self._get,
             "list": self._list,
             "update": self._update,
@@ -100,7 +99,9 @@ class ApiServer:
         """
         if request.options is not NO_OPTIONS:
             check_options(request)
-        return self._verbs[request.verb](request, identity, attempt)
+        if request.verb == "create":
+            return self._create(request, identity, attempt)
+        return self._verbs[request.verb](request, identity)
 
     def watch(self, kind: Kind, since: int, options: Options, notify: Callable[[Watch], None]) -> Watch:
         """Open a watch on the changes after revision `since`.
@@ -110,8 +111,9 @@ class ApiServer:
         """
         selection = select(kind, options)
         stored = stored_kind(kind)
+        matches, index = selection
         watch = self.store.watch(
-            stored.resource, namespace="", matches=selection.matches, index=selection.indexed, since=since, notify=notify
+            stored.resource, namespace="", matches=matches, index=index, since=since, notify=notify
         )
         if stored is not kind:
             watch.convert = lambda obj: from_stored(kind, obj)
@@ -132,13 +134,13 @@ class ApiServer:
             raise not_found(kind.plural, kind.group, name)
         return obj
 
-    def _get(self, request: Request, identity: Identity, attempt: int) -> Object:
+    def _get(self, request: Request, identity: Identity) -> Object:
         if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
         list_revision(request.options, self.store.revision)
         return self.existing(request.kind, request.namespace, request.name)
 
-    def _list(self, request: Request, identity: Identity, attempt: int) -> Object:
+    def _list(self, request: Request, _identity: Identity) -> Object:
         return list_objects(self.store, request.kind, request.namespace, request.options)
 
     def _subresource(self, request: Request, identity: Identity) -> Object:
@@ -158,8 +160,7 @@ class ApiServer:
         obj = default(kind, obj)
         metadata = {**obj["metadata"]}
         for field in _SERVERS_OWN:
-            if field in metadata:
-                del metadata[field]
+            metadata.pop(field, None)
         namespace = ""
         if kind.namespaced:
             metadata["namespace"] = namespace = request.namespace
@@ -246,7 +247,7 @@ class ApiServer:
 
     # --- changing ---
 
-    def _update(self, request: Request, identity: Identity, attempt: int) -> Object:
+    def _update(self, request: Request, identity: Identity) -> Object:
         if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
         kind = request.kind
@@ -257,12 +258,12 @@ class ApiServer:
         strategy = strategy_for(kind)
         if old is None:
             if strategy.create_on_update and not request.subresource:
-                return self._create(request, identity, attempt)
+                return self._create(request, identity, 0)
             raise not_found(kind.plural, kind.group, request.name)
         check_uid(kind, obj["metadata"], old)
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "updated")
 
-    def _patch(self, request: Request, identity: Identity, attempt: int) -> Object:
+    def _patch(self, request: Request, identity: Identity) -> Object:
         if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
         kind = request.kind
@@ -271,7 +272,7 @@ class ApiServer:
         if obj is old:
             return old
         if not identity.is_trusted:
-            obj = decode(kind, obj, request.options)
+            obj = decode_patched(request, obj)
         if obj["metadata"] is not old["metadata"]:
             check_name(request, obj["metadata"])
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "patched")
@@ -311,7 +312,8 @@ class ApiServer:
             return old if new == old else new
         key = Key(before.get("namespace", ""), before["name"])
         if is_released(kind, new):
-            self.remove(kind, key, new, identity)
+            # Watches see the state that was stored last, which still has the finalizers; the client gets its own.
+            self.remove(kind, key, old, identity)
             return new
         return self.commit(kind, key, new, old, identity, verb, subresource)
 
@@ -345,7 +347,7 @@ class ApiServer:
 
     # --- deleting ---
 
-    def _delete(self, request: Request, identity: Identity, attempt: int) -> Object:
+    def _delete(self, request: Request, identity: Identity) -> Object:
         kind = request.kind
         check_namespace_delete(kind, request.name)
         old = self.existing(kind, request.namespace, request.name)
@@ -369,7 +371,7 @@ class ApiServer:
         return last if not is_removed or strategy_for(kind).answers_deleted else _deleted(kind, metadata)
 
     def remove(self, kind: Kind, key: Key, last: Object, identity: Identity) -> Object:
-        """Take the object out of the store; `last` is the state that watches see go. Returns that, with its revision."""
+        """Take the object out of the store; `last` is the state that watches see go. Returns it with its revision."""
         stored = stored_kind(kind)
         gone = self.store.delete(stored.resource, key, to_stored(kind, last))
         if kind.resource == "services":
@@ -378,7 +380,7 @@ class ApiServer:
             self.on_write(Write(identity, "deleted", stored, gone, gone, ""))
         return from_stored(kind, gone)
 
-    def _delete_collection(self, request: Request, identity: Identity, attempt: int) -> Object:
+    def _delete_collection(self, request: Request, identity: Identity) -> Object:
         kind = request.kind
         found = list_objects(self.store, kind, request.namespace, request.options)
         for obj in found["items"]:

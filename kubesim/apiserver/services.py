@@ -90,8 +90,10 @@ class ServiceAddresses:
     def _check_ip(self, service: Object, address: str, owner: tuple[str, str]) -> None:
         parts = [int(part) for part in address.split(".")]
         number = parts[0] << 24 | parts[1] << 16 | parts[2] << 8 | parts[3]
-        if not 0 < number - _RANGE_FIRST < _RANGE_SIZE - 1:
-            why = "provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+        if not 0 <= number - _RANGE_FIRST < _RANGE_SIZE:
+            why = "the provided network does not match the current range"
+        elif number in (_RANGE_FIRST, _RANGE_FIRST + _RANGE_SIZE - 1):
+            why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
         elif self._owner_of_ip.get(address, owner) != owner:
             why = "provided IP is already allocated"
         else:

@@ -24,7 +24,7 @@ from kubesim.apiserver.strategies import carried_metadata
 from kubesim.apiserver.token import create_token
 from kubesim.errors import ApiError, Cause, bad_request, conflict, invalid, method_not_supported
 
-_SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+_SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 Handler = Callable[[ApiServer, Request, Identity], Object]
 
 
@@ -184,7 +184,7 @@ def _scale_of(obj: Object) -> Object:
     }
 
 
-def _get_scale(server: ApiServer, request: Request, identity: Identity) -> Object:
+def _get_scale(server: ApiServer, request: Request, _identity: Identity) -> Object:
     return _scale_of(server.existing(request.kind, request.namespace, request.name))
 
 
@@ -200,9 +200,10 @@ def _update_scale(server: ApiServer, request: Request, identity: Identity) -> Ob
     check_name(request, given)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if type(replicas) is not int:
+        given_type = "string" if isinstance(replicas, str) else "number"
         raise bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal '
-            f"{'string' if isinstance(replicas, str) else 'value'} into Go struct field ScaleSpec.spec.replicas of type int32"
+            'Scale in version "v1" cannot be handled as a Scale: '
+            f"json: cannot unmarshal {given_type} into Go struct field ScaleSpec.spec.replicas of type int32"
         )
     if replicas < 0:
         detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
@@ -236,7 +237,8 @@ def _finalize(server: ApiServer, request: Request, identity: Identity) -> Object
     check_uid(kind, body["metadata"], old)
     check_resource_version(kind, body["metadata"], old["metadata"], is_optional=True)
     metadata = carried_metadata(body["metadata"], old["metadata"])
-    new = {**old, "metadata": metadata, "spec": body.get("spec") or {}}
+    spec = {field: value for field, value in (body.get("spec") or {}).items() if value}
+    new = {**old, "metadata": metadata, "spec": spec}
     if new == old or request.options.dry_run:
         return new
     key = Key("", request.name)
@@ -249,7 +251,7 @@ def _finalize(server: ApiServer, request: Request, identity: Identity) -> Object
 # --- serviceaccounts/token ---
 
 
-def _create_token(server: ApiServer, request: Request, identity: Identity) -> Object:
+def _create_token(server: ApiServer, request: Request, _identity: Identity) -> Object:
     body = typed_body(request.body, "authentication.k8s.io/v1", "TokenRequest")
     account = server.existing(request.kind, request.namespace, request.name)
     return create_token(server.store, server.stream, server.loop.now_ns, account, body)

@@ -100,8 +100,10 @@ def _bound(store: Store, account: Object, reference: Object | None) -> Object:
         return {}
     kind, name = reference.get("kind", ""), reference.get("name", "")
     plural = _BINDABLE.get(kind)
-    if plural is None or reference.get("apiVersion", "v1") != "v1":
-        raise bad_request(f"cannot bind token to object of type {reference.get('apiVersion', '')}, Kind={kind}")
+    version = reference.get("apiVersion", "")
+    if plural is None or version != "v1":
+        shown = version if "/" in version else f"/{version}"
+        raise bad_request(f"cannot bind token to object of type {shown}, Kind={kind}")
     namespace = "" if kind == "Node" else account["metadata"]["namespace"]
     found = store.get(plural, (namespace, name))
     if found is None:

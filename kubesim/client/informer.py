@@ -23,6 +23,7 @@ OnAdd = Callable[[Object], None]
 OnUpdate = Callable[[Object, Object], None]
 OnDelete = Callable[[Object], None]
 IndexValues = Callable[[Object], Iterable[str]]
+Index = dict[str, dict[tuple[str, str], Object]]
 View = TypeVar("View")
 
 
@@ -34,12 +35,12 @@ def _nothing(*_: Any) -> None:
 class Lister:
     """Read access to an informer's copy."""
 
-    __slots__ = ("_indexers", "_indices", "objects")
+    __slots__ = ("_indexed", "_indices", "objects")
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
-        self._indexers: dict[str, IndexValues] = {}
-        self._indices: dict[str, dict[str, dict[tuple[str, str], Object]]] = {}
+        self._indices: dict[str, Index] = {}
+        self._indexed: list[tuple[Index, IndexValues]] = []
 
     def get(self, namespace: str, name: str) -> Object | None:
         """The object, or None; cluster-scoped kinds have an empty namespace."""
@@ -63,21 +64,21 @@ class Lister:
 
     def add_index(self, index: str, values_of: IndexValues) -> None:
         """Keep an index over what `values_of` returns for each object. Adding the same name again changes nothing."""
-        if index in self._indexers:
+        if index in self._indices:
             return
-        self._indexers[index] = values_of
-        self._indices[index] = {}
+        members: Index = {}
+        self._indices[index] = members
+        self._indexed.append((members, values_of))
         for key, obj in self.objects.items():
             for value in values_of(obj):
-                self._indices[index].setdefault(value, {})[key] = obj
+                members.setdefault(value, {})[key] = obj
 
     def put(self, key: tuple[str, str], obj: Object) -> Object | None:
         """For the informer: store the object; returns the one it replaces."""
         objects = self.objects
         old = objects.get(key)
         objects[key] = obj
-        for name, values_of in self._indexers.items():
-            index = self._indices[name]
+        for index, values_of in self._indexed:
             values = values_of(obj)
             if old is not None:
                 before = values_of(old)
@@ -94,14 +95,12 @@ class Lister:
         """For the informer: drop the object; returns it."""
         old = self.objects.pop(key, None)
         if old is not None:
-            for name, values_of in self._indexers.items():
-                self._unindex(self._indices[name], key, values_of(old))
+            for index, values_of in self._indexed:
+                self._unindex(index, key, values_of(old))
         return old
 
     @staticmethod
-    def _unindex(
-        index: dict[str, dict[tuple[str, str], Object]], key: tuple[str, str], values: Iterable[str]
-    ) -> None:
+    def _unindex(index: Index, key: tuple[str, str], values: Iterable[str]) -> None:
         for value in values:
             members = index.get(value)
             if members is not None:
@@ -131,7 +130,7 @@ class Informer:
     def add_handler(
         self, on_add: OnAdd = _nothing, on_update: OnUpdate = _nothing, on_delete: OnDelete = _nothing
     ) -> None:
-        """Hear of changes: `on_add(obj)`, `on_update(old, new)`, `on_delete(obj)`; present objects are added at once."""
+        """Hear of changes: `on_add(obj)`, `on_update(old, new)`, `on_delete(obj)`; what is there is added at once."""
         self._handlers.append((on_add, on_update, on_delete))
         for obj in list(self.lister.all()):
             on_add(obj)

@@ -24,12 +24,9 @@ class TokenBucket:
 
     def reserve(self, now_ns: int) -> int:
         """Take a token; returns how long to wait for it in ns."""
-        at_ns = self._full_at_ns
-        if at_ns < now_ns:
-            at_ns = now_ns
+        at_ns = max(self._full_at_ns, now_ns)
         self._full_at_ns = at_ns + self._interval_ns
-        wait_ns = at_ns - self._slack_ns - now_ns
-        return wait_ns if wait_ns > 0 else 0
+        return max(0, at_ns - self._slack_ns - now_ns)
 
 
 @final

@@ -127,7 +127,7 @@ class DataPlane:
         return self.caches.disks.get(volume_name)
 
     def database_rows(self, table: str) -> dict[str, Any]:
-        """The rows of a table in every PostgreSQL that runs; where none does, those in the volumes that outlive Pods."""
+        """A table's rows in every PostgreSQL that runs; where none does, those in the volumes that outlive Pods."""
         rows: dict[str, Any] = {}
         is_there = False
         for node in self.nodes.values():

@@ -1,4 +1,4 @@
-"""What can be done to a cluster's Pods and nodes, by name, each noted in the trace. Every fault has its healing twin."""
+"""What can be done to a cluster's Pods and nodes, each noted in the trace. Every fault has its healing twin."""
 
 from __future__ import annotations
 

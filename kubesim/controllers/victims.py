@@ -14,6 +14,7 @@ from kubesim.controllers.pods import is_active, ready_condition
 
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_FUTURE_NS = 1 << 62
 
 
 def plan_victims(active: Sequence[Object], related: Iterable[Object], count: int, now_ns: int) -> list[Object]:
@@ -51,7 +52,11 @@ def _facts(pod: Object, on_node: dict[str, int]) -> _Facts:
         cost,
         -on_node.get(node, 0),
     )
-    ready_ns = -1 if ready is None else from_time(ready["lastTransitionTime"])
+    ready_ns = -1
+    if ready is not None:
+        # Ready since nobody knows when counts as since just now.
+        since = ready.get("lastTransitionTime")
+        ready_ns = from_time(since) if since else _FUTURE_NS
     return order, ready_ns, _restarts(pod), from_time(pod["metadata"]["creationTimestamp"]), pod["metadata"]["uid"]
 
 

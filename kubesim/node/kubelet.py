@@ -100,6 +100,7 @@ class Kubelet:
         )
         self._lease = LeaseRenewal(loop, self.heartbeat_client, stream, config.name)
         self._reporter = NodeReporter(self)
+        self._lease.on_return = self._reporter.refresh
         self._pods: Informer | None = None
         self._relist_phase_ns = 0
         self._sync_phase_ns = 0

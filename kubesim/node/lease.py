@@ -14,6 +14,8 @@ from kubesim.errors import ApiError
 from kubesim.sim.loop import SECOND, Loop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kubesim.api.objects import Object
     from kubesim.client.port import Client, Reply
     from kubesim.sim.chooser import Stream
@@ -28,11 +30,26 @@ _CREATE_RETRY_NS: Final = SECOND // 5
 _CREATE_RETRY_MAX_NS: Final = 7 * SECOND
 
 
+def _ignore() -> None:
+    pass
+
+
 @final
 class LeaseRenewal:
     """Keeps the Lease of one node renewed, from `start` to `stop`."""
 
-    __slots__ = ("_client", "_failures", "_lease", "_loop", "_name", "_owner", "_run", "_stream")
+    __slots__ = (
+        "_client",
+        "_failures",
+        "_is_cut_off",
+        "_lease",
+        "_loop",
+        "_name",
+        "_owner",
+        "_run",
+        "_stream",
+        "on_return",
+    )
 
     def __init__(self, loop: Loop, client: Client, stream: Stream, name: str) -> None:
         self._loop = loop
@@ -43,6 +60,9 @@ class LeaseRenewal:
         self._lease: Object | None = None
         self._failures = 0
         self._run = 0
+        self._is_cut_off = False
+        # Called when a renewal succeeds after one that did not.
+        self.on_return: Callable[[], None] = _ignore
 
     def start(self, node: Object) -> None:
         """Begin; `node` is the Node object that owns the Lease."""
@@ -73,8 +93,12 @@ class LeaseRenewal:
     def _handle_written(self, reply: Reply) -> None:
         if not isinstance(reply, ApiError):
             self._lease = reply
+            if self._is_cut_off:
+                self._is_cut_off = False
+                self.on_return()
             return
         self._failures += 1
+        self._is_cut_off = True
         if reply.code in {404, 409} or self._failures == _RETRIES:
             self._lease = None  # look what there is, and begin from that
         if self._failures < 2 * _RETRIES and self._owner is not None:

@@ -132,6 +132,21 @@ class NodeReporter:
         if self.node is not None:
             self._send(self._run)
 
+    def refresh(self) -> None:
+        """The API server answers again: look what it has made of the Node meanwhile, and report.
+
+        Upstream looks at the Node every 10 s (kubelet_node_status.go:tryUpdateNodeStatus); only here can it differ.
+        """
+        run = self._run
+
+        def on_found(reply: Reply) -> None:
+            if run == self._run and not isinstance(reply, ApiError):
+                self.node = reply
+                self._send(run)
+
+        if self.node is not None:
+            self._kubelet.client.send(get(NODE, "", self._kubelet.config.name), on_found)
+
     def _initial(self) -> Object:
         config = self._kubelet.config
         labels = {

@@ -73,6 +73,18 @@ def initialized_outcome(pod: PodFacts, statuses: Mapping[str, Object], phase: st
     return ("False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(incomplete)}]")
 
 
+def with_sandbox_ready(conditions: Sequence[Object], generation: int, now: str) -> list[Object]:
+    """The conditions once the sandbox is up, before any container has been started.
+
+    Upstream: pkg/kubelet/kubelet.go:OnPodSandboxReady @v1.36
+    """
+    kind = KUBELET_CONDITIONS[0]
+    return [
+        _condition(kind, generation, TRUE, now) if each["type"] == kind and each["status"] != "True" else each
+        for each in conditions
+    ]
+
+
 _condition_lists: dict[Any, list[Object]] = {}
 _conditions: dict[Any, Object] = {}
 

@@ -22,6 +22,7 @@ from kubesim.node.runtime import (
     RuntimeFailure,
 )
 from kubesim.programs.plain import FinishedProgram
+from kubesim.programs.program import EXIT_KILLED, ExecResult
 from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from kubesim.api.objects import Object
     from kubesim.network.fabric import Fabric
     from kubesim.network.sockets import Host, Sockets
-    from kubesim.programs.program import ExecResult, Program
+    from kubesim.programs.program import Program
     from kubesim.sim.chooser import Stream
 
 # Measured on the real node (containerd 2.2.9, one Pod at a time): 0.42 s from the binding to the sandbox, 0.3 s of
@@ -49,6 +50,7 @@ PULL_FAILS_NS: Final = 500 * MILLISECOND
 IMAGE_BYTES: Final = 60_000_000
 # What containerd says of a container whose end it hasn't seen.
 _LOST_EXIT_CODE: Final = 255
+_KILLED: Final = ExecResult(EXIT_KILLED)
 
 
 class FindProgram(Protocol):
@@ -389,15 +391,29 @@ class SimRuntime:
                 on_done(RuntimeFailure(text))
                 return
             result: ExecResult = process.execute(command)
-            on_done(result)
+            if not result.duration_ns:
+                on_done(result)
+            elif timeout_ns and result.duration_ns > timeout_ns:
+                self._time_out(command, timeout_ns, on_done)
+            else:
+                self.loop.post(result.duration_ns, self._executed, (process, result, on_done))
 
         if container is None or container.hang is None:
             self.loop.post(EXECUTE_NS, finish, None)
         elif timeout_ns:
-            text = f'command timed out: "{" ".join(command)}" timed out after {timeout_ns // SECOND}s'
-            self.loop.post(timeout_ns, on_done, RuntimeFailure(text, is_timeout=True))
+            self._time_out(command, timeout_ns, on_done)
         else:
             container.hang.commands.append(finish)
+
+    @staticmethod
+    def _executed(call: tuple[RunningProcess, ExecResult, OnDone]) -> None:
+        process, result, on_done = call
+        # All processes of a container end with its first one.
+        on_done(result if process.ending is None else _KILLED)
+
+    def _time_out(self, command: Sequence[str], timeout_ns: int, on_done: OnDone) -> None:
+        text = f'command timed out: "{" ".join(command)}" timed out after {timeout_ns // SECOND}s'
+        self.loop.post(timeout_ns, on_done, RuntimeFailure(text, is_timeout=True))
 
     def is_steady(self, record: ContainerRecord) -> bool:
         """See `Runtime`."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubesim.api import quantity
+from kubesim.api.timestamps import to_time
 from kubesim.node.env import EnvError, EnvSources, make_environment
 from kubesim.node.hooks import run_hook
 from kubesim.node.images import ensure_image
 from kubesim.node.plan import Kill
+from kubesim.node.pod_conditions import with_sandbox_ready
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, RuntimeFailure
 from kubesim.node.status import Reason
 from kubesim.node.volumes import ClaimError, MountError, NotAttachedError, mount_volume, mounts_of
@@ -96,11 +98,21 @@ def start_sandbox(worker: PodWorker) -> Sequence:
         result: Any = yield lambda on_done: node.runtime.run_sandbox(pod, ip, on_done)
         if not isinstance(result, RuntimeFailure):
             worker.sandbox = result
+            _report_sandbox(worker)
             return None
         text = result.text
         node.addresses.give_back(ip)
     worker.event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {text}")
     return text
+
+
+def _report_sandbox(worker: PodWorker) -> None:
+    """That the sandbox is up is reported at once and alone. Upstream: pkg/kubelet/kubelet.go:OnPodSandboxReady @v1.36"""
+    status = worker.writer.status
+    if status is not None:
+        generation = worker.pod["metadata"].get("generation", 0)
+        conditions = with_sandbox_ready(status.get("conditions") or (), generation, to_time(worker.node.loop.now_ns))
+        worker.writer.set({**status, "conditions": conditions})
 
 
 def _environment(worker: PodWorker, container: Object) -> Any:

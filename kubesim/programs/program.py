@@ -55,10 +55,11 @@ class Connection(Protocol):
 
 
 class ExecResult(NamedTuple):
-    """How a command inside the container ended."""
+    """How a command inside the container ends, and how long it takes till then."""
 
     exit_code: int
     output: str = ""
+    duration_ns: int = 0
 
 
 class Process(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ from kubesim.scenario.port import Port
 
 _STATES: Final = {"ready": ready, "available": available, "bound": bound}
 _REVISION: Final = "deployment.kubernetes.io/revision"
-_ABSENT: Final = "(absent)"
+ABSENT: Final = "(absent)"
 # What tells Pods of a workload's new version from those of earlier ones.
 _VERSION_LABELS: Final = ("pod-template-hash", "controller-revision-hash")
 
@@ -35,11 +35,11 @@ def value_of(port: Port, condition: Condition, namespace: str) -> Any:
     obj = port.find(condition.object, namespace)
     question = question_of(condition)
     if question == "is_":
-        return "there" if obj is not None else _ABSENT
+        return "there" if obj is not None else ABSENT
     if question == "pods":
         return _count_pods(port, condition, namespace) if obj is not None else 0
     if obj is None:
-        return _ABSENT if question == "field" else 0
+        return ABSENT if question == "field" else 0
     if question == "event":
         return sum(
             event.get("count", 1)
@@ -56,26 +56,32 @@ def field_of(obj: Object, path: str) -> Any:
     that says so.
     """
     value: Any = obj
-    for step in path.replace("[", ".[").split("."):
-        if not step:
-            continue
-        name = step.strip("[]")
+    for name in _steps(path):
         if isinstance(value, dict):
-            value = value.get(name, _ABSENT)
+            value = value.get(name, ABSENT)
         elif isinstance(value, list):
             value = _entry(value, name)
         else:
-            return _ABSENT
+            return ABSENT
     return value
+
+
+def _steps(path: str) -> Iterator[str]:
+    """The names along a path; what stands in brackets is one name, whatever it holds."""
+    for index, part in enumerate(path.replace("]", "[").split("[")):
+        if index % 2:
+            yield part
+        else:
+            yield from (step for step in part.split(".") if step)
 
 
 def _entry(items: Sequence[Any], name: str) -> Any:
     if name.isdigit():
-        return items[int(name)] if int(name) < len(items) else _ABSENT
+        return items[int(name)] if int(name) < len(items) else ABSENT
     for item in items:
         if isinstance(item, dict) and name in (item.get("type"), item.get("name")):
             return item
-    return _ABSENT
+    return ABSENT
 
 
 def _is_in_state(port: Port, condition: Condition, namespace: str) -> bool:
@@ -104,6 +110,8 @@ def _count_pods(port: Port, condition: Condition, namespace: str) -> int:
     if wanted == "running":
         return sum(is_running(pod) for pod in pods)
     if wanted == "newReady" and pods:
+        if not is_observed(port.find(condition.object, namespace)):
+            return 0
         version = newest_version(port, condition.object, namespace)
         pods = [pod for pod in pods if version_of(pod) == version]
     return sum(is_condition_true(pod["status"].get("conditions"), "Ready") for pod in pods)
@@ -118,6 +126,13 @@ def version_of(pod: Object) -> str:
     """The version of its workload that a Pod runs."""
     labels = labels_of(pod)
     return next((labels[name] for name in _VERSION_LABELS if name in labels), "")
+
+
+def is_observed(obj: Object | None) -> bool:
+    """Whether its controller has seen the object's present spec."""
+    if obj is None:
+        return False
+    return bool((obj.get("status") or {}).get("observedGeneration", 0) >= obj["metadata"].get("generation", 0))
 
 
 def newest_version(port: Port, reference: str, namespace: str) -> str:

@@ -20,7 +20,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     `start_ns` is when its action was done. `healed_ns` is how long `until` took from then: None without one or where
     it never held. `counts`, `recovery_ns` and `unserved_after_ns` (from the action to the first request that was not
-    served) are None where there were no users yet.
+    served, and `unserved_because` of what) are None where there were no users yet.
     """
 
     title: str
@@ -32,6 +32,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts | None = None
     recovery_ns: int | None = None
     unserved_after_ns: int | None = None
+    unserved_because: str = ""
     checks: tuple[Check, ...] = ()
 
 

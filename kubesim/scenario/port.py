@@ -44,8 +44,8 @@ class Users(Protocol):
         """How long after a fault users were served again for good; 0 when nobody noticed, None when they are not."""
         ...
 
-    def first_unserved_ns(self, from_ns: int, to_ns: int) -> int | None:
-        """When the first request of a span that was not served was sent, or None."""
+    def first_unserved(self, from_ns: int, to_ns: int) -> tuple[int, str] | None:
+        """When the first request of a span that was not served was sent, and why it was not, or None."""
         ...
 
     def duration_ns(self, share: float) -> int | None:
@@ -74,7 +74,7 @@ class Port(Protocol):
         """Which of `DISTURBANCES` it can do."""
         ...
 
-    def apply(self, path: Path) -> list[Object]:
+    def apply(self, path: Path) -> Sequence[Object]:
         """Apply a file or folder of manifests."""
         ...
 
@@ -82,15 +82,15 @@ class Port(Protocol):
         """An object, or None."""
         ...
 
-    def list(self, kind: str, namespace: str = "") -> list[Object]:
+    def list(self, kind: str, namespace: str = "") -> Sequence[Object]:
         """All objects of a kind, by namespace and name."""
         ...
 
-    def pods_of(self, reference: str, namespace: str = "") -> list[Object]:
+    def pods_of(self, reference: str, namespace: str = "") -> Sequence[Object]:
         """The Pods of a workload by name, or the Pod itself."""
         ...
 
-    def events_about(self, obj: Object) -> list[Object]:
+    def events_about(self, obj: Object) -> Sequence[Object]:
         """The Events about an object, and about the Pods and ReplicaSets of a workload."""
         ...
 

@@ -24,6 +24,7 @@ from kubesim.scenario.model import (
     action_of,
     describe,
     file_name_of,
+    question_of,
 )
 from kubesim.scenario.outcome import Check, Outcome, Requests, StepOutcome, Writes
 from kubesim.scenario.port import Port, Users
@@ -168,7 +169,9 @@ class Runner:
         return took_ns if is_met else None
 
     def _why_not(self, condition: Condition) -> str:
-        return f"{condition.object}: {value_of(self._port, condition, self._scenario.namespace)}, not so"
+        if question_of(condition) == "is_":
+            return f"{condition.object} is not"
+        return f"{condition.object}: {value_of(self._port, condition, self._scenario.namespace)}"
 
     def _last(self, span_ns: int, watcher: _Watcher) -> None:
         if span_ns > 0:
@@ -239,10 +242,11 @@ class Runner:
         changes: dict[str, Any] = {}
         users, span = self._users, (outcome.start_ns, outcome.end_ns)
         if users is not None and self._users_since_ns < outcome.end_ns:
-            first_ns = users.first_unserved_ns(*span)
+            first = users.first_unserved(*span)
             changes["counts"] = users.count(*span)
             changes["recovery_ns"] = users.recovery_ns(*span)
-            changes["unserved_after_ns"] = None if first_ns is None else first_ns - outcome.start_ns
+            if first is not None:
+                changes["unserved_after_ns"], changes["unserved_because"] = first[0] - outcome.start_ns, first[1]
         changes["checks"] = (*outcome.checks, *self._judge_all(expect, span))
         from msgspec.structs import replace
 

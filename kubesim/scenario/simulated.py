@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO, final
 
@@ -36,8 +36,8 @@ class SimulatedUsers:
     def recovery_ns(self, fault_ns: int, until_ns: int) -> int | None:
         return self._load.report.recovery_ns(fault_ns, until_ns)
 
-    def first_unserved_ns(self, from_ns: int, to_ns: int) -> int | None:
-        return self._load.report.first_unserved_ns(from_ns, to_ns)
+    def first_unserved(self, from_ns: int, to_ns: int) -> tuple[int, str] | None:
+        return self._load.report.first_unserved(from_ns, to_ns)
 
     def duration_ns(self, share: float) -> int | None:
         return self._load.report.duration_ns(share)
@@ -64,19 +64,19 @@ class SimulatedPort:
     def now_ns(self) -> int:
         return self.cluster.now_ns
 
-    def apply(self, path: Path) -> list[Object]:
+    def apply(self, path: Path) -> Sequence[Object]:
         return self.cluster.apply(path, stdin=self._stdin)
 
     def find(self, reference: str, namespace: str = "") -> Object | None:
         return self.cluster.find(reference, namespace)
 
-    def list(self, kind: str, namespace: str = "") -> list[Object]:
+    def list(self, kind: str, namespace: str = "") -> Sequence[Object]:
         return self.cluster.list(kind, namespace)
 
-    def pods_of(self, reference: str, namespace: str = "") -> list[Object]:
+    def pods_of(self, reference: str, namespace: str = "") -> Sequence[Object]:
         return self.cluster.pods_of(reference, namespace)
 
-    def events_about(self, obj: Object) -> list[Object]:
+    def events_about(self, obj: Object) -> Sequence[Object]:
         uids = {obj["metadata"]["uid"]}
         for kind in ("replicasets", "pods"):
             for each in self.cluster.list(kind, obj["metadata"].get("namespace", "")):

@@ -15,6 +15,10 @@ T = TypeVar("T")
 # The letters of generated names. Upstream: apimachinery/pkg/util/rand/rand.go:alphanums @v1.36
 ALPHANUMERICS = "bcdfghjklmnpqrstvwxz2456789"
 
+_UID_MASK = (1 << 48) - 1
+# Odd, hence prime to 2^48: no number comes twice. 2^48 over the golden ratio spreads them evenly.
+_UID_STRIDE = 0x9E3779B97F4B
+
 
 class Stream(Protocol):
     """The choices of one actor."""
@@ -43,10 +47,12 @@ class Stream(Protocol):
 class SeededStream:
     """A stream from a pseudo-random generator."""
 
-    __slots__ = ("_random",)
+    __slots__ = ("_random", "_uid_next", "_uid_prefix")
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
+        self._uid_prefix = ""
+        self._uid_next = 0
 
     def below(self, count: int) -> int:
         return self._random.randrange(count)
@@ -63,9 +69,14 @@ class SeededStream:
         return "".join(letters)
 
     def uid(self) -> str:
-        digits = f"{self._random.getrandbits(128):032x}"
-        variant = "89ab"[int(digits[16], 16) & 3]
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+        # One draw per stream; then a walk through all 48-bit numbers, so that UIDs differ by more than a counter.
+        if not self._uid_prefix:
+            digits = f"{self._random.getrandbits(128):032x}"
+            variant = "89ab"[int(digits[16], 16) & 3]
+            self._uid_prefix = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-"
+            self._uid_next = int(digits[20:], 16)
+        self._uid_next = number = (self._uid_next + _UID_STRIDE) & _UID_MASK
+        return f"{self._uid_prefix}{number:012x}"
 
     def pick(self, items: Sequence[T]) -> T:
         return items[self._random.randrange(len(items))]

@@ -93,6 +93,5 @@ class Loop:
                     return True
         finally:
             self.steps += steps
-        if at_ns > self.now_ns:
-            self.now_ns = at_ns
+        self.now_ns = max(self.now_ns, at_ns)
         return False

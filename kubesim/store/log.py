@@ -88,9 +88,16 @@ class Store:
         return None if table is None else table.objects.get(key)  # type: ignore[call-overload]
 
     def write(self, resource: str, key: Key, obj: Object, previous: Object | None) -> Object:
-        """Store `obj` under a new revision, which is set in it, and tell the watches. Returns what was stored."""
+        """Store `obj` under a new revision, which is set in it, and tell the watches. Returns what was stored.
+
+        `obj` becomes the store's: the caller has made it, and its metadata unless they are `previous`'s, for this write
+        and keeps neither.
+        """
         self.revision = revision = self.revision + 1
-        obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
+        metadata = obj["metadata"]
+        if previous is not None and metadata is previous["metadata"]:
+            obj["metadata"] = metadata = {**metadata}
+        metadata["resourceVersion"] = str(revision)
         table = self.table(resource)
         table.put(key, obj)
         self._record(table, Change(revision, "ADDED" if previous is None else "MODIFIED", key, obj, previous))

@@ -150,7 +150,7 @@ class _Sent:
                     outcome = REFUSED
             else:
                 reason = str(answer.status)
-            load.report.reasons[reason] = load.report.reasons.get(reason, 0) + 1
+            load.report.explain(self.number, reason)
             if self.vin and outcome == FAILED:
                 load.ledger.doubt(self.vin, now_ns)
         load.report.finish(self.number, now_ns, outcome)

@@ -41,7 +41,7 @@ class Counts(NamedTuple):
 class Report:
     """The outcomes of one load, by the instant at which each request was sent."""
 
-    __slots__ = ("_durations_ns", "_outcomes", "_sent_ns", "reasons")
+    __slots__ = ("_durations_ns", "_outcomes", "_reason_of", "_sent_ns", "reasons")
 
     def __init__(self) -> None:
         self._sent_ns = array("q")
@@ -49,6 +49,7 @@ class Report:
         self._outcomes = bytearray()
         # Why requests were refused or failed: a NetError's failure or an HTTP status, and how often.
         self.reasons: dict[str, int] = {}
+        self._reason_of: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self._sent_ns)
@@ -100,12 +101,18 @@ class Report:
         recovered_ns = span[1]
         return None if recovered_ns is None else recovered_ns - fault_ns
 
-    def first_unserved_ns(self, from_ns: int, to_ns: int) -> int | None:
-        """When the first request that was not served was sent, of those sent from one instant until before another."""
+    def explain(self, number: int, reason: str) -> None:
+        """Why a request was refused or failed."""
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self._reason_of[number] = reason
+
+    def first_unserved(self, from_ns: int, to_ns: int) -> tuple[int, str] | None:
+        """The first request that was not served, of those sent from one instant until before another: when it was sent
+        and why it was not served."""
         start, end = bisect_left(self._sent_ns, from_ns), bisect_left(self._sent_ns, to_ns)
         found = [self._outcomes.find(outcome, start, end) for outcome in (REFUSED, FAILED)]
-        found = [number for number in found if number >= 0]
-        return self._sent_ns[min(found)] if found else None
+        numbers = [number for number in found if number >= 0]
+        return (self._sent_ns[min(numbers)], self._reason_of.get(min(numbers), "")) if numbers else None
 
     @property
     def has_pending(self) -> bool:

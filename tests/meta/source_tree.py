@@ -16,12 +16,13 @@ _GENERATED = {".git", ".venv", "__pycache__", "build", ".mypy_cache", ".ruff_cac
 
 
 class Module(NamedTuple):
-    """One Python file: its path from the project's root, its dotted name, its text and its syntax tree."""
+    """One Python file: path from the project's root, dotted name, text, syntax tree, and the tree's nodes in a row."""
 
     path: str
     name: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
 
 
 @cache
@@ -31,11 +32,18 @@ def modules(*folders: str) -> tuple[Module, ...]:
     return tuple(_read(path) for path in found if not _GENERATED & set(path.relative_to(ROOT).parts))
 
 
+@cache
 def _read(path: Path) -> Module:
     text = path.read_text(encoding="utf-8")
     relative = path.relative_to(ROOT)
     name = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-    return Module(relative.as_posix(), name, text, ast.parse(text))
+    return parsed(relative.as_posix(), name, text)
+
+
+def parsed(path: str, name: str, text: str) -> Module:
+    """A module made from its text."""
+    tree = ast.parse(text)
+    return Module(path, name, text, tree, tuple(ast.walk(tree)))
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -47,9 +55,9 @@ def texts() -> Iterator[tuple[str, str]]:
             yield relative.as_posix(), path.read_text(encoding="utf-8", errors="replace")
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method, nested ones too."""
-    return (node for node in ast.walk(tree) if isinstance(node, FUNCTION))
+    return (node for node in module.nodes if isinstance(node, FUNCTION))
 
 
 def definitions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
@@ -57,10 +65,10 @@ def definitions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFun
     return (node for node in body if isinstance(node, (*FUNCTION, ast.ClassDef)))
 
 
-def imported_names(tree: ast.Module) -> dict[str, str]:
+def imported_names(module: Module) -> dict[str, str]:
     """What each imported name stands for, dotted: `from datetime import datetime as dt` gives dt → datetime.datetime."""
     names = {}
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             names.update({alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names})
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from source_tree import ROOT
 
 from kubesim.api import schema
 from kubesim.api.kinds import ALL_KINDS
-from source_tree import ROOT
 
 MODELLED = [kind for kind in ALL_KINDS if kind.modelled]
 

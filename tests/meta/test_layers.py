@@ -8,7 +8,6 @@ import sys
 import tomllib
 
 from importlinter import cli
-
 from source_tree import ROOT
 
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]

@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-
 from source_tree import definitions, dotted, modules
 
 TESTS = modules("tests")
@@ -41,9 +40,7 @@ def test_every_test_has_a_sentence():
 
 def test_every_test_asserts():
     """A test that cannot fail is none. Helpers count when they assert, or are named for it."""
-    helpers = {
-        module.path: {node.name for node in definitions(module.tree.body) if _asserts(node)} for module in TESTS
-    }
+    helpers = {module.path: {node.name for node in definitions(module.tree.body) if _asserts(node)} for module in TESTS}
     shared = {name for names in helpers.values() for name in names if not name.startswith("test_")}
     idle = [
         f"{module.path}:{node.lineno}: {node.name}"

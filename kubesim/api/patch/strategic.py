@@ -11,10 +11,10 @@ apiserver/pkg/endpoints/handlers/patch.go:interpretStrategicMergePatchError @v1.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
 from kubesim.api.objects import Object
-from kubesim.api.patch.merge_patch import without_null_fields
 from kubesim.api.patch.merge_rules import MergeRule, list_rule, object_rule
 from kubesim.api.patch.ordered_lists import KeyOf, in_patch_order, key_function, ranks
 from kubesim.api.patch.values import go_text, go_type, is_same, require_object, server_error, unprocessable
@@ -64,9 +64,15 @@ def _merge_object(original: Object, patch: Object, definition_name: str) -> Obje
     is_copy = merged is not original
     for key, value in patch.items():
         current = merged.get(key, _DROPPED)
-        new = _merge_value(current, value, definition_name, key)
-        if new is current:
-            continue
+        kind = type(value)
+        if kind is str or kind is int or kind is bool:
+            if kind is type(current) and current == value:
+                continue
+            new = value
+        else:
+            new = _merge_value(current, value, definition_name, key)
+            if new is current:
+                continue
         if not is_copy:
             merged, is_copy = dict(original), True
         if new is _DROPPED:
@@ -111,7 +117,34 @@ def _merge_value(current: Any, value: Any, definition_name: str, key: str) -> An
         return current if current == value else value
     if value is None:
         return _DROPPED
-    return _without_directives(without_null_fields(value)) if kind is dict or kind is list else value
+    return _plain(value) if kind is dict or kind is list else value
+
+
+def _plain(value: Any) -> Any:
+    """A dict or list that has nothing to merge with: without null fields, and without parts that carry a `$patch`."""
+    if type(value) is list:
+        items = [_plain(item) if type(item) is dict or type(item) is list else item for item in value]
+        if all(map(is_, items, value)):
+            return value
+        return [item for item in items if item is not _DROPPED]
+    if DIRECTIVE in value:
+        return _DROPPED
+    plain = {}
+    is_same_value = True
+    for key, item in value.items():
+        kind = type(item)
+        if kind is dict or kind is list:
+            new = _plain(item)
+            if new is not item:
+                is_same_value = False
+                if new is _DROPPED:
+                    continue
+            plain[key] = new
+        elif item is None:
+            is_same_value = False
+        else:
+            plain[key] = item
+    return value if is_same_value else plain
 
 
 def _without_directives(value: Any) -> Any:
@@ -215,23 +248,18 @@ def _merge_list(current: list[Any], patch: list[Any], rule: MergeRule) -> list[A
     return _unless_same(current, _merge_items(current, patch, rule, key_function(rule.merge_key))[0])
 
 
-def _merge_where_they_stand(
-    current: list[Any], patch: list[Any], rule: MergeRule, order: list[Any] | None = None
-) -> list[Any] | None:
-    """The merged list if the patch only changes elements and asks for the order that they have; None otherwise.
+def _merge_where_they_stand(current: list[Any], patch: list[Any], rule: MergeRule) -> list[Any] | None:
+    """The merged list if the patch only changes elements, in the order that they have; None otherwise.
 
-    That is nearly every status patch, and it spares them the ranks and the sorting.
+    It spares such patches the ranks and the sorting.
     """
     merge_key = rule.merge_key
     try:
         places = {item[merge_key]: at for at, item in enumerate(current)}
         targets = [places[element[merge_key]] for element in patch if DIRECTIVE not in element]
-        ordered = targets if order is None else [places[item[merge_key]] for item in order]
     except (KeyError, TypeError):
         return None
-    if len(places) != len(current) or len(targets) != len(patch) or not _rises(targets) or not _rises(ordered):
-        return None
-    if len(ordered) < len(current) and not set(targets).issubset(ordered):
+    if len(places) != len(current) or len(targets) != len(patch) or not _rises(targets):
         return None
     merged = current
     for at, element in zip(targets, patch, strict=True):
@@ -241,6 +269,36 @@ def _merge_where_they_stand(
                 merged = current.copy()
             merged[at] = new
     return merged
+
+
+def _merge_in_full_order(
+    current: list[Any], patch: list[Any], order: list[Any], rule: MergeRule
+) -> list[Any] | None:
+    """The merged list if `order` names each of its elements once and the patch's in their order; None otherwise.
+
+    That is nearly every status patch, and it spares them the ranks and the sorting.
+    """
+    merge_key = rule.merge_key
+    try:
+        ranks_of = {item[merge_key]: at for at, item in enumerate(order)}
+        items = {item[merge_key]: item for item in current}
+        if len(items) != len(current) or len(ranks_of) != len(order):
+            return None
+        last = -1
+        for element in patch:
+            key = element[merge_key]
+            rank = ranks_of[key]
+            if rank <= last or DIRECTIVE in element:
+                return None
+            last = rank
+            old = items.get(key)
+            items[key] = element if old is None else _merge_object(old, element, rule.definition)
+        merged = [items[key] for key in ranks_of]
+    except (KeyError, TypeError):
+        return None
+    if len(merged) != len(items):
+        return None
+    return current if len(merged) == len(current) and all(map(is_, merged, current)) else merged
 
 
 def _rises(places: list[int]) -> bool:
@@ -342,7 +400,7 @@ def _merge_ordered_list(original: Object, patch: Object, key: str, definition_na
     changes = _as_list(patch[field]) if field in patch else None
     rule = list_rule(definition_name, field)
     if current and rule.is_merged and rule.merge_key:
-        quick = _merge_where_they_stand(current, changes or [], rule, order)
+        quick = _merge_in_full_order(current, changes or [], order, rule)
         if quick is not None:
             return field, quick
     key_of = key_function(rule.merge_key)

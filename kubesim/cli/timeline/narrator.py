@@ -34,8 +34,6 @@ def narrate(records: Iterable[Record]) -> Iterator[Line]:
             yield Line(record.at_ns, record.actor, f"{_last_part(record.subject)}: {record.detail}")
             continue
         kind = record.subject.partition("/")[0]
-        if kind in _SILENT:
-            continue
         yield from (line._replace(actor=_role(line.actor)) for line in _tell(world, record, kind, record.data["object"]))
 
 
@@ -47,6 +45,8 @@ def _tell(world: World, record: Record, kind: str, obj: Object) -> Iterator[Line
     if old is None and record.actor == "user" and record.verb == "created":
         name = f"{obj['kind']} {obj['metadata']['name']}"
         yield Line(record.at_ns, "user", f"applies {name}", "apply", name, "applies {n} objects: {items}")
+    if kind in _SILENT:
+        return
     if kind == "pod":
         yield from tell_pod(world, record, old, obj)
     elif kind == "node":

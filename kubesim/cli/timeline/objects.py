@@ -51,7 +51,7 @@ def tell_node(record: Record, old: Object | None, node: Object) -> Iterator[Line
     for taint in spec.get("taints") or ():
         if taint["effect"] == "NoExecute" and (taint["key"], "NoExecute") not in known:
             what = _TAINTS.get(taint["key"], taint["key"])
-            text = f"taints {name} as {what}: its Pods go when they have tolerated that for long enough (300 s)"
+            text = f"taints {name} as {what}: its Pods go when they have tolerated that, by default for 300 s"
             yield Line(record.at_ns, record.actor, text, f"taint/{what}", name, "taints {n} nodes as " + what + ": {items}")
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kubesim.api.objects import Object
-from kubesim.api.timestamps import from_time
 from kubesim.cli.timeline.line import Line
 from kubesim.cli.timeline.world import World, condition, family, short
+from kubesim.sim.loop import SECOND
 from kubesim.sim.trace import Record
 
 # Waiting reasons that are nothing but the way to running.
 _ON_THE_WAY: Final = ("", "ContainerCreating", "PodInitializing")
-_LOST: Final = "NodeLost"
 
 
 def tell_pod(world: World, record: Record, old: Object | None, pod: Object) -> Iterator[Line]:
@@ -29,6 +28,7 @@ def tell_pod(world: World, record: Record, old: Object | None, pod: Object) -> I
         yield _about(record, pod, "place", f"puts {_name(pod)} on {node}", "puts {n} Pods of %s on nodes: {items}", f"{short(pod)} on {node}")
         return
     if "deletionTimestamp" in pod["metadata"] and "deletionTimestamp" not in old["metadata"]:
+        world.marked_ns[pod["metadata"]["uid"]] = record.at_ns
         yield _marked(world, record, pod)
     yield from _scheduling(record, old, pod)
     yield from _containers(record, old, pod)
@@ -50,7 +50,7 @@ def _created(world: World, record: Record, pod: Object) -> Line:
     if owner is not None:
         wanted = owner["spec"].get("replicas", 1)
         others = len(world.pods_of(owner)) - 1
-        why = f": {owner['metadata']['name']} wants {wanted} and has {others}" if others < wanted else ""
+        why = f": its {owner['kind']} wants {wanted} and has {others}" if others < wanted else ""
         wants = f" ({owner['metadata']['name']} wants {wanted})"
         return _about(record, pod, "create", f"makes {_name(pod)}{why}", "makes {n} Pods: {items}" + wants)
     return _about(record, pod, "create", f"makes {_name(pod)}", "makes {n} Pods: {items}")
@@ -69,24 +69,21 @@ def _marked(world: World, record: Record, pod: Object) -> Line:
     if owner is not None and record.actor.endswith("-controller"):
         wanted = owner["spec"].get("replicas", 1)
         left = len(world.pods_of(owner))
-        why = f": {owner['metadata']['name']} wants {wanted} now" if left >= wanted else ": it is of an old version"
+        why = f": its {owner['kind']} wants {wanted} now" if left >= wanted else ": it is of an old version"
     grace = pod["metadata"].get("deletionGracePeriodSeconds")
     time = f" (grace {grace} s)" if grace is not None and not why else ""
     return _about(record, pod, "delete", f"deletes {name}{why}{time}", "deletes {n} Pods of %s: {items}")
 
 
 def _deleted(world: World, record: Record, old: Object | None, pod: Object) -> Iterator[Line]:
-    since = (old or pod)["metadata"].get("deletionTimestamp")
-    if since is None:
+    marked_ns = world.marked_ns.get(pod["metadata"]["uid"])
+    if marked_ns is None:
         yield _marked(world, record, pod)
-        return
-    if record.actor.startswith("kubelet/"):
-        asked_ns = from_time(since) - ((old or pod)["metadata"].get("deletionGracePeriodSeconds") or 0) * 1_000_000_000
-        took = max(0, record.at_ns - asked_ns) / 1e9
-        yield _about(record, pod, "stopped", f"has stopped {_name(pod)}, {took:.0f} s after its deletion", "has stopped {n} Pods of %s: {items}")
-    elif record.actor == "user" or "deletionGracePeriodSeconds" not in pod["metadata"]:
-        yield _about(record, pod, "removed", f"removes {_name(pod)}", "removes {n} Pods of %s: {items}")
-    elif (old or pod)["spec"].get("nodeName"):
+    elif record.actor.startswith("kubelet/"):
+        took = (record.at_ns - marked_ns) / SECOND
+        text = f"stopped {_name(pod)}, {took:.0f} s after its deletion"
+        yield _about(record, pod, "stopped", text, "stopped {n} Pods of %s: {items}")
+    elif record.actor == "user" or (old or pod)["spec"].get("nodeName"):
         yield _about(record, pod, "removed", f"removes {_name(pod)}", "removes {n} Pods of %s: {items}")
 
 
@@ -146,11 +143,11 @@ def _ended(record: Record, pod: Object, name: str, ended: Any) -> Line:
 def _started(record: Record, pod: Object, name: str, status: Object) -> Line:
     restarts = status.get("restartCount", 0)
     if restarts:
-        text = f"has started container {name} of {_name(pod)} again in place, restart {restarts}"
-        return _about(record, pod, f"restart/{restarts}", text, "has restarted containers of {n} Pods of %s in place: {items}")
+        text = f"restarted container {name} of {_name(pod)} in place, restart {restarts}"
+        return _about(record, pod, f"restart/{restarts}", text, "restarted containers of {n} Pods of %s in place: {items}")
     image = status.get("image", "").removeprefix("docker.io/library/")
-    text = f"has started {_name(pod)} ({image})"
-    return _about(record, pod, "start", text, "have started {n} Pods of %s (" + image + "): {items}")
+    text = f"started {_name(pod)} ({image})"
+    return _about(record, pod, "start", text, "started {n} Pods of %s (" + image + "): {items}")
 
 
 def _readiness(world: World, record: Record, old: Object, pod: Object) -> Iterator[Line]:

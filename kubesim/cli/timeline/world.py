@@ -16,6 +16,8 @@ class World:
         self._pods: dict[str, dict[str, Object]] = {}
         # The last failure of a probe, by Pod: why it is not Ready any more.
         self.probe_failures: dict[str, str] = {}
+        # When each Pod's deletion was asked for, by its UID.
+        self.marked_ns: dict[str, int] = {}
 
     def put(self, subject: str, obj: Object) -> Object | None:
         """An object is written; returns what it was before."""

@@ -1,0 +1,41 @@
+"""A promise of one's own, held against every state that the cluster passes through.
+
+`Cluster.wait` asks its predicate after every write, so a state that lasts a millisecond is seen, too.
+Run it from the project's root: `python examples/04_own_invariant.py`.
+"""
+
+from kubesim.cluster import Cluster, ready
+
+
+def ready_endpoints(cluster):
+    """How many addresses the Service gives out."""
+    slices = [each for each in cluster.list("endpointslices", "vehicles") if "vehicle-api" in each["metadata"]["name"]]
+    return sum(endpoint["conditions"]["ready"] for each in slices for endpoint in each["endpoints"] or ())
+
+
+def is_thin(cluster):
+    """The promise broken: fewer than three Pods take requests."""
+    return ready_endpoints(cluster) < 3
+
+
+def verdict(title, change):
+    """Make a change in a fresh cluster, and look for a broken promise for two minutes."""
+    with Cluster(nodes=3) as cluster:
+        cluster.apply("specs/stack.yaml")
+        cluster.until(ready("deployment/vehicle-api"))
+        cluster.wait(lambda each: not is_thin(each), within=10)
+        start_ns = cluster.now_ns
+        change(cluster)
+        broken = cluster.wait(is_thin, within=120)
+        after = f"broken after {(cluster.now_ns - start_ns) / 1e9:.2f} s" if broken else "holds"
+        print(f"{title}: {after}")
+
+
+def delete_one(cluster):
+    """Delete the first Pod of the Deployment."""
+    cluster.delete(f"pod/{cluster.pods_of('deployment/vehicle-api')[0]['metadata']['name']}")
+
+
+verdict("a new image", lambda cluster: cluster.set_image("deployment/vehicle-api", "vehicle-api:v2"))
+verdict("rollout restart", lambda cluster: cluster.restart_rollout("deployment/vehicle-api"))
+verdict("a Pod is deleted", delete_one)

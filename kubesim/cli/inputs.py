@@ -1,0 +1,139 @@
+"""From a user's words to what can be run: manifests and scenario, read and checked, before anything is done."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kubesim.api.objects import Object
+from kubesim.cluster import ClusterOptions
+from kubesim.cluster.bootstrap import node_name
+from kubesim.errors import UserError
+from kubesim.manifests import Manifest, ManifestErrors, load
+from kubesim.programs.catalog import Catalog
+from kubesim.scenario.file import ScenarioFile, read_scenario
+from kubesim.scenario.model import Scenario
+from kubesim.scenario.references import find_missing
+from kubesim.scenario.story import plan_story
+
+
+class Input(NamedTuple):
+    """All that a run is made from. `resolve` finds the files that a scenario names; `notes` are for the report."""
+
+    manifests: list[Manifest]
+    scenario: Scenario
+    options: ClusterOptions
+    resolve: Callable[[str], Path]
+    notes: tuple[str, ...]
+
+
+def read_input(arguments: argparse.Namespace) -> Input:
+    """Read everything that the words name.
+
+    Raises:
+        UserError: something is missing or wrong; `ManifestErrors` lists several mistakes.
+    """
+    file = read_scenario(arguments.scenario) if arguments.scenario else None
+    sources: list[str | Path] = list(arguments.spec)
+    if file is not None and not sources:
+        sources = [file.resolve(name) for name in file.scenario.manifests]
+    if not sources and file is None:
+        raise UserError("there is nothing to run; name a manifest, such as: kubesim run specs/stack.yaml")
+    if sources.count("-") > 1:
+        raise UserError("-: standard input can be read once; name it once")
+    manifests = load(*sources, stdin=sys.stdin) if sources else []
+    options = _options(arguments, file)
+    applied = [*manifests, *(_applied_later(file) if file is not None else [])]
+    notes = list(_notes(applied, options))
+    if file is not None:
+        _check_references(file, applied, options)
+        return Input(manifests, file.scenario, options, file.resolve, tuple(notes))
+    story = plan_story([manifest.object for manifest in manifests], options.nodes)
+    return Input(manifests, story.scenario, options, Path, (*story.notes, *notes))
+
+
+def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> ClusterOptions:
+    changes: dict[str, Any] = {"seed": arguments.seed}
+    if file is not None:
+        wanted = file.scenario.cluster
+        changes |= {"node_labels": wanted.labels, "missing_images": tuple(wanted.missing_images)}
+        changes |= {name: value for name, value in _sizes(wanted.nodes, wanted.cpu, wanted.memory) if value}
+        changes["programs"] = file.scenario.programs
+    changes |= {
+        name: value for name, value in _sizes(arguments.nodes, arguments.node_cpu, arguments.node_memory) if value
+    }
+    options = ClusterOptions().with_changes(changes)
+    if file is not None:
+        names = [node_name(index) for index in range(options.nodes)]
+        for label in options.node_labels:
+            if label not in names:
+                place = file.locate("cluster", "labels", label)
+                raise UserError(f"{place}: there is no node {label}; there are {', '.join(names[:5])}")
+        try:
+            Catalog(options.programs)
+        except UserError as error:
+            raise UserError(f"{file.locate('programs')}: {error}") from error
+    return options
+
+
+def _sizes(nodes: int | None, cpu: str | None, memory: str | None) -> tuple[tuple[str, Any], ...]:
+    return ("nodes", nodes), ("node_cpu", cpu), ("node_memory", memory)
+
+
+def _applied_later(file: ScenarioFile) -> list[Manifest]:
+    """What the scenario's own steps apply: read now, so that a mistake in it is found before the run."""
+    return [
+        manifest
+        for step in file.scenario.steps
+        if step.apply is not None
+        for manifest in load(file.resolve(step.apply))
+    ]
+
+
+def _check_references(file: ScenarioFile, manifests: Sequence[Manifest], options: ClusterOptions) -> None:
+    nodes = [node_name(index) for index in range(options.nodes)]
+    objects = [(manifest.kind, manifest.object) for manifest in manifests]
+    errors = [f"{file.locate(*path)}: {text}" for path, text in find_missing(file.scenario, objects, nodes)]
+    if errors:
+        raise ManifestErrors(UserError(text) for text in errors)
+
+
+def _notes(manifests: Sequence[Manifest], options: ClusterOptions) -> list[str]:
+    """What the run does not do as the user's cluster would."""
+    notes = []
+    stored = [manifest for manifest in manifests if not manifest.kind.modelled]
+    if stored:
+        names = ", ".join(f"{each.kind.kind} {each.object['metadata'].get('name', '')}" for each in stored[:5])
+        more = f" and {len(stored) - 5} more" if len(stored) > 5 else ""
+        notes.append(f"checked and stored, but nothing acts on them here: {names}{more}")
+    catalog = Catalog(options.programs)
+    unknown = dict.fromkeys(
+        container["image"]
+        for manifest in manifests
+        for container, annotations in _containers(manifest.object)
+        if container.get("image")
+        and not catalog.find_program(container["image"], annotations, container.get("name", "")).is_known
+    )
+    if unknown:
+        names = ", ".join(list(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        notes.append(
+            f"no program is known for {names}: a plain one runs that is healthy at once and answers every request; "
+            "describe it with the annotation kubesim.dev/program"
+        )
+    return notes
+
+
+def _containers(obj: Object) -> list[tuple[Object, dict[str, str]]]:
+    """The containers in an object's Pod or Pod template, with that Pod's annotations."""
+    pod: Any = obj
+    if obj["kind"] != "Pod":
+        spec = obj.get("spec")
+        pod = spec.get("template") if isinstance(spec, dict) else None
+    if not isinstance(pod, dict) or not isinstance(pod.get("spec"), dict):
+        return []
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    containers = [*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ())]
+    return [(container, annotations) for container in containers if isinstance(container, dict)]
