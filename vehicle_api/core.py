@@ -19,8 +19,8 @@ from vehicle_api.vin import VIN_PATTERN, explain_wrong_check_digit
 
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
-IDEMPOTENCY_KEY_PATTERN: Final = r"^[\x21-\x7e]{1,128}$"
-# One character that is no control character and no surrogate half: PostgreSQL stores no NUL, and no one means the others.
+IDEMPOTENCY_KEY_PATTERN: Final = "^[!-~]{1,128}$"
+# No control characters (PostgreSQL stores no NUL, and nobody means the others), and not only blanks.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$"
 
 
@@ -58,7 +58,7 @@ def _as_integer(value: object) -> object:
 
 Vin = Annotated[
     str,
-    Field(pattern=VIN_PATTERN, description="17 characters, no I, O or Q; with a check digit if it begins with 1-5 or L"),
+    Field(pattern=VIN_PATTERN),
 ]
 CheckedVin = Annotated[
     Vin,
@@ -269,8 +269,10 @@ def _digest(filters: Mapping[str, str | int]) -> int:
 _ETAGS = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,\s*|$))')
 
 
-def parse_etags(header: str) -> tuple[str, ...] | None:
-    """The versions that an If-Match or If-None-Match names, weak ones left out; None for `*`, which is any.
+def parse_etags(header: str, *, is_weak_welcome: bool) -> tuple[str, ...] | None:
+    """The versions that an If-Match or If-None-Match names; None for `*`, which is any.
+
+    Weak tags (`W/"7"`) count for If-None-Match; for If-Match they match nothing.
 
     Raises:
         BadRequest: it is neither `*` nor a list of entity tags.
@@ -281,7 +283,7 @@ def parse_etags(header: str) -> tuple[str, ...] | None:
     while at < len(header):
         if not (found := _ETAGS.match(header, at)):
             raise BadRequest('an entity tag stands in double quotes, as in "7"; several are parted by commas')
-        if not found[1]:
+        if is_weak_welcome or not found[1]:
             tags.append(found[2])
         at = found.end()
     if not tags and "W/" not in header:

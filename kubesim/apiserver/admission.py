@@ -24,7 +24,7 @@ def asked_name(metadata: Object) -> str:
 
     Upstream: apiserver/pkg/admission/errors.go:extractResourceName @v1.36
     """
-    return metadata.get("name") or metadata.get("generateName") or "Unknown!"
+    return metadata.get("name") or metadata.get("generateName") or "Unknown"
 
 
 def check_namespace(store: Store, kind: Kind, namespace: str, metadata: Object) -> None:

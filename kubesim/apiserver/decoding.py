@@ -62,10 +62,7 @@ def check_name(request: Request, metadata: Object) -> None:
         )
     namespace = metadata.get("namespace")
     if namespace and namespace != request.namespace and request.kind.namespaced:
-        raise bad_request(
-            f"the namespace of the object ({namespace}) does not match the namespace on the request "
-            f"({request.namespace})"
-        )
+        raise bad_request(_OTHER_NAMESPACE)
 
 
 def typed_body(body: Object, api_version: str, kind: str) -> Object:
@@ -108,22 +105,23 @@ def _package(api_version: str, kind: str) -> str:
 
 
 def decode_patched(request: Request, obj: Object) -> Object:
-    """A patched object as the decoder takes it.
+    """A patched object as the decoder takes it. A strategic patch to kind or apiVersion is without effect.
 
     Raises:
-        ApiError: 422 that shows the patched object (or a strategic patch), a field has the wrong type, or is unknown
-            under `fieldValidation=Strict`.
+        ApiError: 422 that shows the patched object (or a strategic patch), it is of another kind now, a field has the
+            wrong type, or is unknown under `fieldValidation=Strict`.
 
     Upstream: handlers/patch.go:jsonPatcher.applyPatchToCurrentObject, applyPatchToObject @v1.36
     """
     kind = request.kind
+    is_strategic = request.options.patch_type == "strategic"
+    if is_strategic:
+        obj = {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
     try:
-        return decode(kind, obj, request.options)
+        return decode(kind, typed_body(obj, kind.api_version, kind.kind), request.options)
     except ApiError as error:
-        is_strategic = request.options.patch_type == "strategic"
-        shown = go_text(request.body) if is_strategic else msgspec.json.encode(obj).decode()
-        prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-        why = error.message.removeprefix(prefix)
+        shown = go_text(request.body) if is_strategic else msgspec.json.encode(dict(sorted(obj.items()))).decode()
+        why = error.message.partition(f" cannot be handled as a {kind.kind}: ")[2] or error.message
         cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(shown)}: {why}")
         raise invalid("", "", "", (cause,)) from None
 

@@ -86,8 +86,16 @@ def check_options(request: Request) -> None:
         raise invalid(check[0], "meta.k8s.io", "", causes)
 
 
+def check_read_revision(options: Options, current: int) -> None:
+    """Raise 500, as upstream, where a GET's resourceVersion is no number; 504 where it lies in the future."""
+    text = options.resource_version
+    if text and not (text.isascii() and text.isdigit()):
+        raise ApiError(500, "", f'resourceVersion: Invalid value: "{text}": {not_a_number(text)}')
+    list_revision(options, current)
+
+
 def list_revision(options: Options, current: int) -> int:
-    """The resourceVersion that a read asks for, 0 for none.
+    """The resourceVersion that a list asks for, 0 for none.
 
     Raises:
         ApiError: 400, it is no number, or comes with a continue token; 504, it lies in the future.

@@ -24,7 +24,7 @@ from kubesim.apiserver.deletion import is_released, plan_deletion, plan_namespac
 from kubesim.apiserver.expiry import EventExpiry
 from kubesim.apiserver.pod_admission import PodAdmission
 from kubesim.apiserver.preconditions import check_resource_version, check_uid
-from kubesim.apiserver.request_options import check_options, list_revision
+from kubesim.apiserver.request_options import check_options, check_read_revision
 from kubesim.apiserver.selection import list_objects, select
 from kubesim.apiserver.services import ServiceAddresses
 from kubesim.apiserver.strategies import (
@@ -137,7 +137,7 @@ class ApiServer:
     def _get(self, request: Request, identity: Identity) -> Object:
         if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
-        list_revision(request.options, self.store.revision)
+        check_read_revision(request.options, self.store.revision)
         return self.existing(request.kind, request.namespace, request.name)
 
     def _list(self, request: Request, _identity: Identity) -> Object:
@@ -198,10 +198,11 @@ class ApiServer:
             obj, causes = resolve_addresses(obj, None)
             if causes:
                 raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
-        obj = prepare_for_create(strategy_for(kind), obj)
+        metadata = {**obj["metadata"], "creationTimestamp": to_time(self.loop.now_ns)}
+        obj = prepare_for_create(strategy_for(kind), {**obj, "metadata": metadata})
         causes = validate_create(kind, obj)
         if causes:
-            raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
+            raise invalid(kind.kind, kind.group, metadata.get("name", ""), causes)
         return obj
 
     def _check_new(self, kind: Kind, obj: Object) -> None:
@@ -210,7 +211,7 @@ class ApiServer:
         name = metadata.get("name", "")
         causes = validate_create(kind, obj)
         if causes:
-            raise invalid(kind.kind, kind.group, name, causes)
+            raise invalid(kind.kind, stored_kind(kind).group, name, causes)
         if "resourceVersion" in metadata:
             if metadata["resourceVersion"].lstrip("0").isdigit():
                 raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
@@ -308,7 +309,7 @@ class ApiServer:
             if kind.resource == "services":
                 self.services.release(new, keep=old)
             if causes:
-                raise invalid(kind.kind, kind.group, before["name"], causes)
+                raise invalid(kind.kind, stored_kind(kind).group, before["name"], causes)
             return old if new == old else new
         key = Key(before.get("namespace", ""), before["name"])
         if is_released(kind, new):

@@ -46,7 +46,7 @@ class ServiceAddresses:
             ApiError: 422, families do not fit, or a fixed address or port is taken or out of range.
         """
         metadata = service["metadata"]
-        owner = (metadata["namespace"], metadata["name"])
+        owner = (metadata["namespace"], metadata.get("name", ""))
         service, causes = resolve_addresses(service, old)
         if causes:
             raise invalid("Service", "", owner[1], causes)
@@ -59,12 +59,14 @@ class ServiceAddresses:
             address = self._next_ip()
         elif address != "None":
             self._check_ip(service, address, owner)
-        if address != "None":
-            self._owner_of_ip[address] = owner
         spec["clusterIP"] = address
         spec["clusterIPs"] = [address]
         if needs_node_ports(spec):
             spec["ports"] = self._with_node_ports(service, spec, owner)
+            for port in spec["ports"]:
+                self._owner_of_port[(port["nodePort"], port.get("protocol", "TCP"))] = owner
+        if address != "None":
+            self._owner_of_ip[address] = owner
         return {**service, "spec": spec}
 
     def release(self, service: Object, keep: Object | None = None) -> None:
@@ -90,10 +92,8 @@ class ServiceAddresses:
     def _check_ip(self, service: Object, address: str, owner: tuple[str, str]) -> None:
         parts = [int(part) for part in address.split(".")]
         number = parts[0] << 24 | parts[1] << 16 | parts[2] << 8 | parts[3]
-        if not 0 <= number - _RANGE_FIRST < _RANGE_SIZE:
+        if not 0 < number - _RANGE_FIRST < _RANGE_SIZE - 1:
             why = "the provided network does not match the current range"
-        elif number in (_RANGE_FIRST, _RANGE_FIRST + _RANGE_SIZE - 1):
-            why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
         elif self._owner_of_ip.get(address, owner) != owner:
             why = "provided IP is already allocated"
         else:
@@ -102,28 +102,30 @@ class ServiceAddresses:
         raise _invalid(service, "spec.clusterIPs", message)
 
     def _with_node_ports(self, service: Object, spec: Object, owner: tuple[str, str]) -> list[Object]:
+        """The ports with their node ports; nothing is taken yet."""
         result = []
+        mine: dict[tuple[int, str], None] = {}
         for index, port in enumerate(spec.get("ports") or ()):
             protocol = port.get("protocol", "TCP")
-            number = port.get("nodePort") or self._next_port(protocol)
+            number = port.get("nodePort") or self._next_port(protocol, mine)
             field = f"spec.ports[{index}].nodePort"
             if not _PORT_FIRST <= number <= _PORT_LAST:
                 why = "provided port is not in the valid range. The range of valid ports is 30000-32767"
                 raise _invalid(service, field, f"Invalid value: {number}: {why}")
             if self._owner_of_port.get((number, protocol), owner) != owner:
                 raise _invalid(service, field, f"Invalid value: {number}: provided port is already allocated")
-            self._owner_of_port[(number, protocol)] = owner
+            mine[(number, protocol)] = None
             result.append({**port, "nodePort": number})
         return result
 
-    def _next_port(self, protocol: str) -> int:
+    def _next_port(self, protocol: str, mine: dict[tuple[int, str], None]) -> int:
         for _ in range(64):
             first = _PORT_FIRST + _PORT_STATIC_BAND
             number = first + self._stream.below(_PORT_LAST - first + 1)
-            if (number, protocol) not in self._owner_of_port:
+            if (number, protocol) not in self._owner_of_port and (number, protocol) not in mine:
                 return number
         raise internal_error("failed to allocate a nodePort: range is full")
 
 
 def _invalid(service: Object, field: str, message: str) -> ApiError:
-    return invalid("Service", "", service["metadata"]["name"], (Cause("FieldValueInvalid", field, message),))
+    return invalid("Service", "", service["metadata"].get("name", ""), (Cause("FieldValueInvalid", field, message),))

@@ -42,7 +42,8 @@ def handle_subresource(server: ApiServer, request: Request, identity: Identity) 
 
 
 def _bind(server: ApiServer, request: Request, identity: Identity) -> Object:
-    body, name = request.body, request.name
+    name = request.name
+    body = typed_body(request.body, "v1", "Binding")
     given = body.get("metadata") or {}
     target = body.get("target") or {}
     if given.get("name") != name:
@@ -209,7 +210,9 @@ def _update_scale(server: ApiServer, request: Request, identity: Identity) -> Ob
         detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid("Scale", "autoscaling", name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
     uid = given.get("uid")
-    if uid and uid != before["uid"]:
+    if request.verb == "update":
+        check_uid(kind, given, old)
+    elif uid and uid != before["uid"]:
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
         raise conflict(f"{kind.plural}/scale", kind.group, name, why)
     metadata = {**before, "resourceVersion": given.get("resourceVersion", "")}

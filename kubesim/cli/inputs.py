@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kubesim.api.objects import Object
+from kubesim.api.quantity import QuantityError, parse
+from kubesim.cli.timeline.world import short_image
 from kubesim.cluster import ClusterOptions
 from kubesim.cluster.bootstrap import node_name
 from kubesim.errors import UserError
@@ -65,6 +67,10 @@ def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> Cluste
     changes |= {
         name: value for name, value in _sizes(arguments.nodes, arguments.node_cpu, arguments.node_memory) if value
     }
+    for flag, name in (("--node-cpu", "node_cpu"), ("--node-memory", "node_memory")):
+        given = getattr(arguments, name)
+        if given is not None and not _is_quantity(given):
+            raise UserError(f"{flag}: {given!r} is no quantity; write it as in 4, 500m or 8Gi")
     options = ClusterOptions().with_changes(changes)
     if file is not None:
         names = [node_name(index) for index in range(options.nodes)]
@@ -77,6 +83,14 @@ def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> Cluste
         except UserError as error:
             raise UserError(f"{file.locate('programs')}: {error}") from error
     return options
+
+
+def _is_quantity(text: str) -> bool:
+    try:
+        parse(text)
+    except QuantityError:
+        return False
+    return True
 
 
 def _sizes(nodes: int | None, cpu: str | None, memory: str | None) -> tuple[tuple[str, Any], ...]:
@@ -102,38 +116,55 @@ def _check_references(file: ScenarioFile, manifests: Sequence[Manifest], options
 
 
 def _notes(manifests: Sequence[Manifest], options: ClusterOptions) -> list[str]:
-    """What the run does not do as the user's cluster would."""
+    """What the run does not do as the user's cluster would.
+
+    Raises:
+        ManifestErrors: annotations that describe programs have mistakes.
+    """
     notes = []
     stored = [manifest for manifest in manifests if not manifest.kind.modelled]
     if stored:
         names = ", ".join(f"{each.kind.kind} {each.object['metadata'].get('name', '')}" for each in stored[:5])
         more = f" and {len(stored) - 5} more" if len(stored) > 5 else ""
         notes.append(f"checked and stored, but nothing acts on them here: {names}{more}")
-    catalog = Catalog(options.programs)
-    unknown = dict.fromkeys(
-        container["image"]
-        for manifest in manifests
-        for container, annotations in _containers(manifest.object)
-        if container.get("image")
-        and not catalog.find_program(container["image"], annotations, container.get("name", "")).is_known
-    )
+    unknown = _unknown_images(manifests, Catalog(options.programs))
     if unknown:
-        names = ", ".join(list(unknown)[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        names = ", ".join(short_image(image) for image in unknown[:5])
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         notes.append(
-            f"no program is known for {names}: a plain one runs that is healthy at once and answers every request; "
-            "describe it with the annotation kubesim.dev/program"
+            f"no program is known for {names}{more}: a plain one runs that is healthy at once and answers every "
+            "request; describe it with the annotation kubesim.dev/program"
         )
     return notes
 
 
-def _containers(obj: Object) -> list[tuple[Object, dict[str, str]]]:
-    """The containers in an object's Pod or Pod template, with that Pod's annotations."""
-    pod: Any = obj
+def _unknown_images(manifests: Sequence[Manifest], catalog: Catalog) -> list[str]:
+    unknown: dict[str, None] = {}
+    errors: dict[str, None] = {}
+    for manifest in manifests:
+        for container, metadata_path, annotations in _containers(manifest.object):
+            image = container.get("image", "")
+            try:
+                found = catalog.find_program(image, annotations, container.get("name", ""))
+            except UserError as error:
+                named = f"{manifest.kind.kind} {manifest.object['metadata'].get('name', '')}"
+                errors[f"{manifest.locate(metadata_path + '.annotations')}: {named}: {error}"] = None
+                continue
+            if image and not found.is_known:
+                unknown[image] = None
+    if errors:
+        raise ManifestErrors(UserError(text) for text in errors)
+    return list(unknown)
+
+
+def _containers(obj: Object) -> list[tuple[Object, str, dict[str, str]]]:
+    """The containers in an object's Pod or Pod template, with the path of that Pod's metadata, and its annotations."""
+    pod, path = obj, "metadata"
     if obj["kind"] != "Pod":
         spec = obj.get("spec")
-        pod = spec.get("template") if isinstance(spec, dict) else None
-    if not isinstance(pod, dict) or not isinstance(pod.get("spec"), dict):
+        pod, path = (spec.get("template") if isinstance(spec, dict) else None) or {}, "spec.template.metadata"
+    if not isinstance(pod.get("spec"), dict):
         return []
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     containers = [*(pod["spec"].get("initContainers") or ()), *(pod["spec"].get("containers") or ())]
-    return [(container, annotations) for container in containers if isinstance(container, dict)]
+    return [(container, path, annotations) for container in containers if isinstance(container, dict)]

@@ -84,12 +84,16 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    run.add_argument("spec", nargs="*", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input")
+    run.add_argument(
+        "spec", nargs="*", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input"
+    )
     run.add_argument("--scenario", metavar="FILE", help="run this scenario instead of the default story")
     run.add_argument("--nodes", type=_whole(1, 32_768), metavar="N", help="how many nodes the cluster has (3)")
     run.add_argument("--node-cpu", metavar="QUANTITY", help="CPU of each node (4)")
     run.add_argument("--node-memory", metavar="QUANTITY", help="memory of each node (8Gi)")
-    run.add_argument("--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same run (0)")
+    run.add_argument(
+        "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same run (0)"
+    )
     run.add_argument("--until", metavar="DURATION", help="stop at this virtual time, such as 90s or 5m")
     run.add_argument(
         "--output",
@@ -109,10 +113,18 @@ def _add_graph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Apply manifests, let everything start, and show the paths from users to data.",
         allow_abbrev=False,
     )
-    graph.add_argument("spec", nargs="+", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input")
-    graph.add_argument("--format", choices=("text", "mermaid", "dot", "svg"), default="text", help="how to draw it (text)")
-    graph.add_argument("--nodes", type=_whole(1, 32_768), default=3, metavar="N", help="how many nodes the cluster has (3)")
-    graph.add_argument("--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same graph (0)")
+    graph.add_argument(
+        "spec", nargs="+", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input"
+    )
+    graph.add_argument(
+        "--format", choices=("text", "mermaid", "dot", "svg"), default="text", help="how to draw it (text)"
+    )
+    graph.add_argument(
+        "--nodes", type=_whole(1, 32_768), default=3, metavar="N", help="how many nodes the cluster has (3)"
+    )
+    graph.add_argument(
+        "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same graph (0)"
+    )
 
 
 class _Whole:

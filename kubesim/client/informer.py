@@ -16,7 +16,7 @@ from kubesim.api.scheme import Kind
 from kubesim.client.port import Client, Reply, WatchHandle
 from kubesim.client.ratelimit import ItemBackoff
 from kubesim.errors import ApiError
-from kubesim.sim.loop import MILLISECOND, SECOND, Loop
+from kubesim.sim.loop import MILLISECOND, MINUTE, SECOND, Loop
 from kubesim.store.watch import WatchEvent
 
 OnAdd = Callable[[Object], None]
@@ -25,6 +25,7 @@ OnDelete = Callable[[Object], None]
 IndexValues = Callable[[Object], Iterable[str]]
 Index = dict[str, dict[tuple[str, str], Object]]
 View = TypeVar("View")
+_BACKOFF_RESET_NS = 2 * MINUTE
 
 
 def _nothing(*_: Any) -> None:
@@ -124,8 +125,9 @@ class Informer:
         self._handlers: list[tuple[OnAdd, OnUpdate, OnDelete]] = []
         self._watch: WatchHandle | None = None
         self._running = False
-        # Upstream: client-go/tools/cache/reflector.go:NewReflectorWithOptions backs off 800 ms to 30 s @v1.36
+        # Upstream: client-go/tools/cache/reflector.go:NewReflectorWithOptions @v1.36
         self._backoff = ItemBackoff(800 * MILLISECOND, 30 * SECOND)
+        self._failed_ns = 0
 
     def add_handler(
         self, on_add: OnAdd = _nothing, on_update: OnUpdate = _nothing, on_delete: OnDelete = _nothing
@@ -149,19 +151,27 @@ class Informer:
             self._watch = None
 
     def _list(self) -> None:
-        self._client.send(list_all(self.kind, options=self._options), self._on_list)
+        if self._running:
+            self._client.send(list_all(self.kind, options=self._options), self._on_list)
 
     def _on_list(self, reply: Reply) -> None:
         if not self._running:
             return
         if isinstance(reply, ApiError):
-            self._loop.timer(self._backoff.next_ns("list"), self._list)
+            self._list_later()
             return
-        self._backoff.forget("list")
         self._replace(reply["items"])
         self.resource_version = reply["metadata"]["resourceVersion"]
         self.synced = True
         self._watch = self._client.watch(self.kind, self.resource_version, self._on_events, self._options)
+
+    def _list_later(self) -> None:
+        """Start anew after a back-off, which is forgotten once all has been well for a while."""
+        now_ns = self._loop.now_ns
+        if now_ns - self._failed_ns > _BACKOFF_RESET_NS:
+            self._backoff.forget(self)
+        self._failed_ns = now_ns
+        self._loop.timer(self._backoff.next_ns(self), self._list)
 
     def _replace(self, items: Sequence[Object]) -> None:
         gone = dict(self.lister.objects)
@@ -193,7 +203,7 @@ class Informer:
         for kind, obj in events:
             if kind == "ERROR":
                 self._watch = None
-                self._loop.timer(self._backoff.next_ns("watch"), self._list)
+                self._list_later()
                 return
             metadata = obj["metadata"]
             if kind == "DELETED":
@@ -245,4 +255,5 @@ class InformerFactory:
 
     @property
     def synced(self) -> bool:
+        """Whether each of them has had its first list."""
         return all(informer.synced for informer in self._informers.values())

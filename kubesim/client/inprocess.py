@@ -105,6 +105,10 @@ class InProcessClient:
         watch.open(int(resource_version))
         return watch
 
+    def has(self, watch: _InProcessWatch) -> bool:
+        """For a watch: whether it is still open."""
+        return watch in self._watches
+
     def forget(self, watch: _InProcessWatch) -> None:
         """For a watch that ends."""
         self._watches.pop(watch, None)
@@ -147,7 +151,9 @@ class _InProcessWatch:
             self._on_events(watch.drain())
 
     def fail(self, error: ApiError) -> None:
-        """End the watch with an error for its reader."""
+        """End the watch with an error for its reader, unless that has stopped it already."""
+        if not self._client.has(self):
+            return
         self.stop()
         self._on_events([WatchEvent("ERROR", error.status())])
 

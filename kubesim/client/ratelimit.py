@@ -47,9 +47,11 @@ class ItemBackoff:
         return min(self._base_ns << min(failures, 62), self._max_ns)
 
     def failures(self, item: Hashable) -> int:
+        """How many failures of `item` have been counted since it was last forgotten."""
         return self._failures.get(item, 0)
 
     def forget(self, item: Hashable) -> None:
+        """Start anew with `item`, which has succeeded."""
         self._failures.pop(item, None)
 
 

@@ -29,9 +29,11 @@ _COMBINED = "(combined from similar events): "
 
 
 class _Sent(NamedTuple):
-    """An Event that was sent: its message as correlated, its name, how often, and since when it counts."""
+    """An Event that was sent: its message as correlated, what part of the object it is about, its name, how often it
+    happened, and since when it counts."""
 
     message: str
+    field_path: str
     name: str
     times: int
     first: str
@@ -85,22 +87,25 @@ class Recorder:
     def event(self, obj: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Record that something happened to `obj`. `type_` is Normal or Warning."""
         now_ns = self._loop.now_ns
-        subject = obj["metadata"].get("uid", "") + field_path
-        key = (subject, type_, reason)
+        uid = obj["metadata"].get("uid", "")
+        key = (uid, type_, reason)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group()
             _bounded(self._groups)
         message = _aggregate(group, message, now_ns)
-        if not self._take_token(subject, now_ns):
+        if message.startswith(_COMBINED):
+            # What is combined is one Event, whatever part of the object each is about.
+            sent = next((each for each in group.sent if each.message.startswith(_COMBINED)), None)
+        else:
+            sent = next((each for each in group.sent if each[:2] == (message, field_path)), None)
+        if sent is not None:
+            self._count(group, sent, obj, key, message)
             return
-        for sent in group.sent:
-            if sent.message == message or (message.startswith(_COMBINED) and sent.message.startswith(_COMBINED)):
-                self._count(group, sent, obj, key, message, field_path)
-                return
         event = self._build(obj, type_, reason, message, field_path, now_ns)
-        group.sent += (_Sent(message, event["metadata"]["name"], 1, event["firstTimestamp"]),)
-        self._client.send(create(EVENT, event), ignore_reply)
+        group.sent += (_Sent(message, field_path, event["metadata"]["name"], 1, event["firstTimestamp"]),)
+        if self._take_token(uid + type_, now_ns):
+            self._client.send(create(EVENT, event), ignore_reply)
 
     def _take_token(self, subject: str, now_ns: int) -> bool:
         """A bucket of 25 that refills one every 300 s, refusing instead of waiting."""
@@ -113,19 +118,20 @@ class Recorder:
         _bounded(self._spam)
         return True
 
-    def _count(
-        self, group: _Group, sent: _Sent, obj: Object, key: tuple[str, str, str], message: str, field_path: str
-    ) -> None:
-        """Raise the count of an Event that was sent before."""
+    def _count(self, group: _Group, sent: _Sent, obj: Object, key: tuple[str, str, str], message: str) -> None:
+        """Raise the count of an Event that was sent before; a refused Event counts, but nobody is told."""
         now_ns = self._loop.now_ns
-        counted = _Sent(message, sent.name, sent.times + 1, sent.first)
+        counted = sent._replace(message=message, times=sent.times + 1)
         group.sent = tuple(counted if each is sent else each for each in group.sent)
+        if not self._take_token(key[0] + key[1], now_ns):
+            return
         changes = {"count": counted.times, "lastTimestamp": to_time(now_ns), "message": message}
 
         def on_reply(reply: Reply) -> None:
             if isinstance(reply, ApiError) and reply.code == 404:
-                # The Event has expired meanwhile: upstream creates it anew with the count so far.
-                event = self._build(obj, key[1], key[2], message, field_path, self._loop.now_ns)
+                # The Event has expired meanwhile: it is created anew under its name, with the count so far.
+                event = self._build(obj, key[1], key[2], message, counted.field_path, now_ns)
+                event["metadata"]["name"] = counted.name
                 event = {**event, "count": counted.times, "firstTimestamp": counted.first}
                 self._client.send(create(EVENT, event), ignore_reply)
 
@@ -148,6 +154,8 @@ class Recorder:
         if field_path:
             involved["fieldPath"] = field_path
         at = to_time(now_ns)
+        # Upstream forgets the reporter of an Event that it combines.
+        is_combined = message.startswith(_COMBINED)
         return {
             "apiVersion": "v1",
             "kind": "Event",
@@ -160,7 +168,7 @@ class Recorder:
             "lastTimestamp": at,
             "count": 1,
             "type": type_,
-            "reportingComponent": self._component,
-            "reportingInstance": self._host,
+            "reportingComponent": "" if is_combined else self._component,
+            "reportingInstance": "" if is_combined else self._host,
         }
 

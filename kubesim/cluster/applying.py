@@ -65,6 +65,9 @@ class Applier:
             if self._find(NAMESPACE, holder) is None:
                 place = manifest.locate("metadata.namespace")
                 return [UserError(f'{place}: there is no namespace "{namespace}"; add a Namespace to the manifests')]
+        if not obj["metadata"].get("name"):
+            place = manifest.locate("metadata.generateName")
+            return [UserError(f"{place}: {kind.kind}: cannot use generate name with apply; write metadata.name")]
         existing = self._find(kind, obj)
         try:
             self._check(kind, obj if existing is None else self._merged(kind, existing, obj))

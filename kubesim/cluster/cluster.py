@@ -27,7 +27,7 @@ from kubesim.apiserver.server import Identity
 from kubesim.cluster.applying import Applier
 from kubesim.cluster.bootstrap import fresh_objects
 from kubesim.cluster.control_plane import ControllerManager, ControlPlane, SchedulerProcess
-from kubesim.cluster.data_plane import DataPlane
+from kubesim.cluster.data_plane import Bodies, DataPlane
 from kubesim.cluster.faults import Faults
 from kubesim.cluster.options import ClusterOptions
 from kubesim.cluster.recording import Recording
@@ -50,15 +50,17 @@ Objects = list[Object]
 class Cluster:
     """API server, controllers, scheduler and nodes over one loop."""
 
-    def __init__(self, options: ClusterOptions | None = None, **changes: Any) -> None:
+    def __init__(self, options: ClusterOptions | None = None, *, bodies: Bodies | None = None, **changes: Any) -> None:
         """Make a cluster; its nodes register as time begins to run. `changes` are fields of `ClusterOptions`.
+
+        `bodies` replace the simulated container runtimes and networks of nodes.
 
         Raises:
             UserError: an option is out of range.
         """
         options = options or ClusterOptions()
         self.options = options = options.with_changes(changes)
-        self.loop = Loop()
+        self.loop = Loop() if bodies is None else bodies.loop
         self.trace = Trace()
         self._chooser = Chooser(options.seed)
         self.plane = ControlPlane(self.loop, self._chooser, options)
@@ -70,7 +72,7 @@ class Cluster:
             self.plane.server.on_write = self.recording.on_write
         self.controller_manager = ControllerManager(self.plane, self._chooser, options)
         self.scheduler = SchedulerProcess(self.plane, self._chooser, options)
-        self.data_plane = DataPlane(self.plane, self._chooser, options)
+        self.data_plane = DataPlane(self.plane, self._chooser, options, bodies)
         self.faults = Faults(self.data_plane, self.recording)
         self._applier = Applier(self.send, self._check, self._stored)
         self._loads: list[Load] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from kubesim.api.kinds import ENDPOINT_SLICE, PERSISTENT_VOLUME, SERVICE
 from kubesim.api.objects import Object
@@ -17,11 +17,52 @@ from kubesim.network.fabric import Fabric
 from kubesim.network.proxy import ProxyViews
 from kubesim.node.caches import ClusterCaches
 from kubesim.node.kubelet import Kubelet, NodeConfig
+from kubesim.node.runtime import Network, Runtime
 from kubesim.node.simulated import ImageCatalogue, SimRuntime
 from kubesim.programs.catalog import Catalog
 from kubesim.programs.postgres import PostgresProgram, rows_in
 from kubesim.programs.program import Volume
 from kubesim.sim.chooser import Chooser
+from kubesim.sim.loop import Loop
+
+
+class NodeRuntime(Runtime, Protocol):
+    """A container runtime with what fault injection does to it."""
+
+    def crash(self) -> None:
+        """The node loses power."""
+        ...
+
+    def boot(self) -> None:
+        """It has power again: whatever ran has exited."""
+        ...
+
+    def end_container(self, uid: str, name: str, exit_code: int) -> bool:
+        """Let a container's process end; False when it doesn't run."""
+        ...
+
+    def hang_container(self, uid: str, name: str) -> bool:
+        """Stop a container's process as SIGSTOP does; False when it doesn't run."""
+        ...
+
+    def resume_container(self, uid: str, name: str) -> bool:
+        """The end of `hang_container`."""
+        ...
+
+
+class Bodies(Protocol):
+    """What nodes are made of where it is not simulated. `loop` is the cluster's, and paced by its owner."""
+
+    loop: Loop
+
+    def make_runtime(self, node_name: str) -> NodeRuntime:
+        """The container runtime of a node."""
+        ...
+
+    def make_network(self, node_name: str) -> Network:
+        """A node's way to Pods."""
+        ...
+
 
 # Upstream: KubeletConfiguration evictionHard memory.available<100Mi is what allocatable lacks of capacity.
 _EPHEMERAL_STORAGE = "100Gi"
@@ -31,7 +72,7 @@ _EPHEMERAL_STORAGE = "100Gi"
 class Node:
     """One machine: its kubelet, its container runtime, and its connections to the API server."""
 
-    def __init__(self, kubelet: Kubelet, runtime: SimRuntime, clients: tuple[InProcessClient, ...]) -> None:
+    def __init__(self, kubelet: Kubelet, runtime: NodeRuntime, clients: tuple[InProcessClient, ...]) -> None:
         self.kubelet = kubelet
         self.runtime = runtime
         self._clients = clients
@@ -53,8 +94,11 @@ class Node:
 class DataPlane:
     """Everything that runs or connects Pods."""
 
-    def __init__(self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions) -> None:
+    def __init__(
+        self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions, bodies: Bodies | None = None
+    ) -> None:
         self._loop = plane.loop
+        self._bodies = bodies
         self._informers = InformerFactory(plane.loop, plane.client("system:kube-proxy"))
         services, slices = self._informers.informer(SERVICE), self._informers.informer(ENDPOINT_SLICE)
         proxy = ProxyViews(plane.loop, chooser)
@@ -90,8 +134,13 @@ class DataPlane:
             client = plane.client(user, limits.kubelet_qps, limits.kubelet_burst)
             events = plane.client(user, limits.kubelet_qps, limits.kubelet_burst)
         stream = chooser.stream(f"kubelet/{name}")
-        runtime = SimRuntime(plane.loop, stream, self.fabric, name, self._images, self.programs.find_program)
-        network = self.fabric.open(self.fabric.attach(address, name, is_node=True), "")
+        runtime: NodeRuntime
+        network: Network
+        if self._bodies is not None:
+            runtime, network = self._bodies.make_runtime(name), self._bodies.make_network(name)
+        else:
+            runtime = SimRuntime(plane.loop, stream, self.fabric, name, self._images, self.programs.find_program)
+            network = self.fabric.open(self.fabric.attach(address, name, is_node=True), "")
         kubelet = Kubelet(
             plane.loop,
             client,
@@ -131,7 +180,7 @@ class DataPlane:
         rows: dict[str, Any] = {}
         is_there = False
         for node in self.nodes.values():
-            for process in node.runtime.processes():
+            for process in node.runtime.processes() if isinstance(node.runtime, SimRuntime) else ():
                 if isinstance(process.program, PostgresProgram):
                     is_there = True
                     rows.update(process.program.rows(table))

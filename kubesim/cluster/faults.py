@@ -8,6 +8,7 @@ from kubesim.api.objects import Object
 from kubesim.cluster.data_plane import DataPlane
 from kubesim.cluster.recording import Recording
 from kubesim.errors import UserError
+from kubesim.node.simulated import SimRuntime
 
 EXIT_SIGKILL = 137
 
@@ -44,7 +45,8 @@ class Faults:
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
         if limit is None:
             raise UserError(f"{_pod(pod)}: container {name} has no memory limit, so nothing kills it; set one")
-        process = self._data_plane.node_of(pod).runtime.process_of(pod["metadata"]["uid"], name)
+        runtime = self._data_plane.node_of(pod).runtime
+        process = runtime.process_of(pod["metadata"]["uid"], name) if isinstance(runtime, SimRuntime) else None
         if process is None:
             raise self._not_running(pod, name)
         process.use_memory(1 << 62)

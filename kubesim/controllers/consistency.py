@@ -51,4 +51,5 @@ class WrittenRevisions:
         del self._written[key]
 
     def forget(self, key: tuple[str, str]) -> None:
+        """The owner is gone; one of the same name starts afresh."""
         self._written.pop(key, None)

@@ -54,6 +54,7 @@ def rollback_revision(deployment: Object) -> int | None:
 
 
 def max_revision(replica_sets: Iterable[Object]) -> int:
+    """The highest revision, 0 where there is none."""
     return max(map(revision_of, replica_sets), default=0)
 
 

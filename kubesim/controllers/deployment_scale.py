@@ -34,6 +34,7 @@ def active(replica_sets: Iterable[Object]) -> list[Object]:
 
 
 def is_rolling(deployment: Object) -> bool:
+    """Whether old and new Pods may run side by side."""
     return bool(deployment["spec"]["strategy"]["type"] == "RollingUpdate")
 
 
@@ -47,10 +48,12 @@ def _fenceposts(deployment: Object) -> tuple[int, int]:
 
 
 def max_surge(deployment: Object) -> int:
+    """How many Pods beyond `spec.replicas` a rollout may have."""
     return _fenceposts(deployment)[0] if is_rolling(deployment) else 0
 
 
 def max_unavailable(deployment: Object) -> int:
+    """How many of `spec.replicas` a rollout may do without."""
     desired = replicas_of(deployment)
     if not is_rolling(deployment) or desired == 0:
         return 0

@@ -31,6 +31,7 @@ def progressing(status: str, reason: str, message: str, now_ns: int) -> Object:
 
 
 def condition(kind: str, status: str, reason: str, message: str, now_ns: int) -> Object:
+    """A Deployment's condition, updated and changed just now."""
     now = to_time(now_ns)
     return {
         "type": kind,
@@ -43,10 +44,12 @@ def condition(kind: str, status: str, reason: str, message: str, now_ns: int) ->
 
 
 def has_deadline(deployment: Object) -> bool:
+    """Whether progress is watched at all."""
     return deployment["spec"].get("progressDeadlineSeconds") not in (None, _NO_DEADLINE)
 
 
 def conditions_of(deployment: Object) -> list[Object]:
+    """The conditions in the status, an empty list without any."""
     return (deployment.get("status") or {}).get("conditions") or []
 
 

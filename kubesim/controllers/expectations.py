@@ -34,17 +34,21 @@ class Expectations:
         self._pending: dict[tuple[str, str], _Pending] = {}
 
     def expect_creations(self, key: tuple[str, str], count: int) -> None:
+        """About to create so many Pods; what was expected before is void."""
         self._pending[key] = _Pending(self._loop.now_ns, count, {})
 
     def expect_deletions(self, key: tuple[str, str], uids: list[str]) -> None:
+        """About to delete these Pods; what was expected before is void."""
         self._pending[key] = _Pending(self._loop.now_ns, 0, dict.fromkeys(uids))
 
     def creation_observed(self, key: tuple[str, str]) -> None:
+        """One Pod has appeared, or will not."""
         pending = self._pending.get(key)
         if pending is not None and pending.creations > 0:
             pending.creations -= 1
 
     def deletion_observed(self, key: tuple[str, str], uid: str) -> None:
+        """This Pod is seen to be going or gone, or will not go; saying so twice counts once."""
         pending = self._pending.get(key)
         if pending is not None:
             pending.deletions.pop(uid, None)
@@ -57,4 +61,5 @@ class Expectations:
         return self._loop.now_ns - pending.at_ns > TIMEOUT_NS
 
     def forget(self, key: tuple[str, str]) -> None:
+        """The owner is gone; one of the same name starts afresh."""
         self._pending.pop(key, None)

@@ -82,12 +82,21 @@ def _single_points(graph: Graph, failures: Sequence[Failure]) -> Iterator[str]:
 
 def _table(failures: Sequence[Failure]) -> Iterator[str]:
     rows = [("PART", "PODS THAT STOP WORKING", "SERVICES", "USERS")]
+    alike: dict[tuple[str, ...], list[Failure]] = {}
     for failure in failures:
-        pods = ", ".join(pod.name for pod in failure.pods[:_SHOWN_MAX]) or "-"
-        if len(failure.pods) > _SHOWN_MAX:
-            pods += f" and {len(failure.pods) - _SHOWN_MAX} more"
-        services = ", ".join(service.name for service in failure.services) or "-"
-        rows.append((describe(failure.part), pods, services, "cut off" if failure.is_single_point else "served"))
+        harms = failure.pods or failure.services or failure.entrances
+        own = failure.part.id if harms or not failure.part.workload else ""
+        alike.setdefault((own, failure.part.workload), []).append(failure)
+    for group in alike.values():
+        first = group[0]
+        part = describe(first.part)
+        if len(group) > 1:
+            part = f"any one of {len(group)} Pods of {first.part.workload}"
+        pods = ", ".join(pod.name for pod in first.pods[:_SHOWN_MAX]) or "-"
+        if len(first.pods) > _SHOWN_MAX:
+            pods += f" and {len(first.pods) - _SHOWN_MAX} more"
+        services = ", ".join(service.name for service in first.services) or "-"
+        rows.append((part, pods, services, "cut off" if first.is_single_point else "served"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     for row in rows:
         yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

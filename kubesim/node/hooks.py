@@ -28,11 +28,9 @@ def run_hook(worker: PodWorker, facts: ContainerFacts, record: ContainerRecord, 
         if isinstance(result, RuntimeFailure):
             return f'{shown} {result.text}, message: ""'
         if result.exit_code:
+            # What follows the code is the standard error, of which a program's result knows nothing apart.
             output = result.output.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            return (
-                f"{shown} command '{' '.join(command)}' exited with {result.exit_code}: {result.output}, "
-                f'message: "{output}"'
-            )
+            return f"{shown} command '{' '.join(command)}' exited with {result.exit_code}: , message: \"{output}\""
         return None
     if "httpGet" in hook:
         return (yield from _run_http(worker, facts, hook["httpGet"], of))

@@ -16,13 +16,7 @@ from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.plan import Kill, PodActions, compute_pod_actions
 from kubesim.node.probes import ContainerProbes
 from kubesim.node.starting import mount_volumes, start_container, start_sandbox
-from kubesim.node.status import (
-    Observation,
-    Reason,
-    compute_end,
-    compute_rejection,
-    compute_status,
-)
+from kubesim.node.status import Observation, Reason, compute_end, compute_rejection, compute_status, with_probe_result
 from kubesim.node.status_writer import StatusWriter
 from kubesim.node.steps import Sequence, Steps
 from kubesim.node.termination import grace_of, kill_all, kill_container
@@ -234,12 +228,17 @@ class PodWorker:
         self.writer.status = {**self.writer.status, "phase": "Failed", "reason": reason, "message": message}
         self.terminate()
 
-    def handle_probe_result(self) -> None:
-        """A probe says something new: report it, and see whether anything follows."""
-        if not self.is_alive or self.stage == "finished":
+    def handle_probe_result(self, record: ContainerRecord | None, field: str, *, is_success: bool) -> None:
+        """A probe says something new of a container: report it, and see whether anything follows."""
+        status = self.writer.status
+        if not self.is_alive or self.stage == "finished" or status is None or record is None:
             return
-        if self._steps is not None or self._last_sync_ns >= self.node.last_relist_ns():
-            self._compute_status()
+        if field:
+            probed = (record.id, field, is_success)
+            changed = with_probe_result(self.pod, self.facts, status, probed, self.node.loop.now_ns)
+            if changed is not status:
+                self.writer.set(changed)
+            self._observe_probes()
         if self.stage == "syncing":
             self.request_sync()
 
@@ -337,11 +336,12 @@ class PodWorker:
             return None
         self._has_changed_runtime = False
         retry_ns = yield from self._act(actions)
-        if retry_ns is None:
-            return 0 if self._has_changed_runtime else None
-        if self._has_changed_runtime:
+        if not self._has_changed_runtime:
+            return retry_ns
+        # Seen anew at once; the relist's word of what has changed comes besides, and readiness is then probed again.
+        if retry_ns is not None or self.probes:
             self.sync_at_relist()
-        return retry_ns
+        return 0 if retry_ns is None else retry_ns
 
     def _act(self, actions: PodActions) -> Sequence:
         """Do what was planned; returns None for success or after how long to try again."""
@@ -352,8 +352,10 @@ class PodWorker:
             if not actions.create_sandbox:
                 return None
         else:
+            self._is_cancellable = True
             for kill in actions.kill:
                 yield from self.kill(kill)
+            self._is_cancellable = False
         if actions.create_sandbox:
             problem = yield from start_sandbox(self)
             if problem is not None:
@@ -363,6 +365,8 @@ class PodWorker:
         has_failed = False
         for facts in actions.start:
             record = self.sandbox.containers.get(facts.name) if self.sandbox is not None else None
+            if self.stage != "syncing":
+                return None
             wait_ns = self._backoff_wait_ns(facts, killed.get(facts.name) if facts.name in killed else record)
             if wait_ns is not None:
                 waits.append(wait_ns)
@@ -460,6 +464,7 @@ class PodWorker:
         for probes in self.probes.values():
             probes.stop()
         self.stage = "terminated"
+        self.node.forget_resources(self)
         self._compute_status(is_terminal=True)
         return None
 
@@ -470,7 +475,6 @@ class PodWorker:
         self.probes = _NO_PROBES
         self.volumes = self.parts = _NO_VOLUMES
         self.backoff = self.image_backoff = self.pull_errors = None
-        self.node.forget_resources(self)
         if self.is_gone:
             self.node.handle_finished(self)
             return

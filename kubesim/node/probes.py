@@ -26,6 +26,10 @@ _INITIAL: Final[dict[str, ProbeResult]] = {"Startup": "unknown", "Readiness": "f
 _TRIES = 3
 
 
+# The field of the container's status that shows a probe's result.
+_SHOWN_AS = {"Startup": "started", "Readiness": "ready", "Liveness": ""}
+
+
 @final
 class Prober:
     """One probe. `kind` is Startup, Readiness or Liveness; `result` what it says at present."""
@@ -213,7 +217,7 @@ class Prober:
             self._is_eligible = False
             self._run = 0
         if has_changed:
-            self._owner.worker.handle_probe_result()
+            self._owner.worker.handle_probe_result(self.record, _SHOWN_AS[self.kind], is_success=result == "success")
 
 
 @final

@@ -216,6 +216,41 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
     return status
 
 
+def with_probe_result(
+    pod: Object, facts: PodFacts, status: Object, probed: tuple[str, str, bool], now_ns: int
+) -> Object:
+    """The status with what a probe has found, ahead of the sync that follows.
+
+    `probed` is the container's ID, its field `started` or `ready`, and the value that this has from now on;
+    `status` itself is returned where that is no news. Only readiness has conditions of its own.
+    Upstream: pkg/kubelet/status/status_manager.go:SetContainerReadiness, SetContainerStartup @v1.36
+    """
+    container_id, field, value = probed
+    changed = dict(status)
+    is_news = False
+    statuses: dict[str, Object] = {}
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        entries: list[Object] = status.get(kind) or []
+        for index, entry in enumerate(entries):
+            if entry.get("containerID") == container_id and entry.get(field) != value:
+                is_news = True
+                entries = changed[kind] = [*entries]
+                entries[index] = {**entry, field: value}
+        statuses.update((entry["name"], entry) for entry in entries)
+    if not is_news:
+        return status
+    if field == "ready":
+        conditions = status.get("conditions") or ()
+        before = {each["type"]: (each["status"], each.get("reason", ""), each.get("message", "")) for each in conditions}
+        containers_ready = containers_ready_outcome(facts, statuses, status["phase"])
+        before["ContainersReady"] = containers_ready
+        before["Ready"] = ready_outcome(pod["spec"].get("readinessGates") or (), conditions, containers_ready)
+        outcomes = [before.get(kind, FALSE) for kind in KUBELET_CONDITIONS]
+        generation = pod["metadata"].get("generation", 0)
+        changed["conditions"] = compute_conditions(conditions, outcomes, generation, to_time(now_ns))
+    return changed
+
+
 def _phase(facts: PodFacts, statuses: Mapping[str, Object], old: Object, seen: Observation) -> str:
     old_phase: str = old.get("phase", "")
     if old_phase in TERMINAL_PHASES:
@@ -234,7 +269,7 @@ def _set_addresses(status: Object, spec: Object, old: Object, seen: Observation)
     if spec.get("hostNetwork"):
         status["podIP"] = old.get("podIP") or seen.host_ip
         status["podIPs"] = old.get("podIPs") or host_ips
-    elif seen.sandbox is not None and seen.sandbox.containers:
+    elif seen.sandbox is not None:
         status["podIP"] = seen.sandbox.ip
         status["podIPs"] = [{"ip": seen.sandbox.ip}]
     elif "podIP" in old:

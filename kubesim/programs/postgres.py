@@ -161,11 +161,13 @@ class PostgresProgram:
     def execute(self, command: Sequence[str]) -> ExecResult:
         text = " ".join(command)
         if "pg_isready" in text or "psql" in text:
+            # Without -h it is the socket in a folder.
+            host = text.partition("-h ")[2].partition(" ")[0] or "/var/run/postgresql"
             if self._state == "accepting":
-                return ExecResult(0, f":{PORT} - accepting connections")
+                return ExecResult(0, f"{host}:{PORT} - accepting connections\n")
             if self._state == "initialising":
-                return ExecResult(2, f":{PORT} - no response")
-            return ExecResult(1, f":{PORT} - rejecting connections")
+                return ExecResult(2, f"{host}:{PORT} - no response\n")
+            return ExecResult(1, f"{host}:{PORT} - rejecting connections\n")
         return ExecResult(0)
 
     def _answer(self, message: Any, on_answer: OnAnswer) -> None:

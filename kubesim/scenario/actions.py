@@ -24,7 +24,12 @@ from kubesim.scenario.targets import choose_node, choose_pod
 
 # Upstream: kubectl/pkg/drain/drain.go:evictPods waits so long after a refusal @v1.36
 _EVICT_AGAIN_NS: Final = 5_000_000_000
-_BEGINS: Final = {"restore_power": "lose_power", "rejoin": "isolate", "start_kubelet": "stop_kubelet", "uncordon": "cordon"}
+_BEGINS: Final = {
+    "restore_power": "lose_power",
+    "rejoin": "isolate",
+    "start_kubelet": "stop_kubelet",
+    "uncordon": "cordon",
+}
 
 
 class Actor:
@@ -106,9 +111,16 @@ class Actor:
             for pod in left:
                 if pod["metadata"]["uid"] not in asked and not port.evict(pod):
                     asked.add(pod["metadata"]["uid"])
-            count = len(left)
-            port.wait_until(lambda count=count: sum(_is_drained(p, node) for p in port.list("pods")) < count, _EVICT_AGAIN_NS)  # type: ignore[misc]
+            self._wait_for_fewer(node, len(left))
         raise DrainTimeout(f"node/{node}")
+
+    def _wait_for_fewer(self, node: str, count: int) -> None:
+        """Until one of the Pods that a drain waits for is gone, but not longer than until the next try."""
+
+        def is_fewer() -> bool:
+            return sum(_is_drained(pod, node) for pod in self._port.list("pods")) < count
+
+        self._port.wait_until(is_fewer, _EVICT_AGAIN_NS)
 
     def _to_node(self, name: str, target: NodeTarget) -> str:
         begun_by = _BEGINS.get(name)

@@ -86,9 +86,11 @@ def _entry(items: Sequence[Any], name: str) -> Any:
 
 def _is_in_state(port: Port, condition: Condition, namespace: str) -> bool:
     state = condition.is_
-    kind, _, name = condition.object.partition("/")
+    kind, _, name = condition.object.rpartition("/")
     if name == EVERY:
-        each = [msgspec.structs.replace(condition, object=reference) for reference in _references(port, kind, namespace)]
+        each = [
+            msgspec.structs.replace(condition, object=reference) for reference in _references(port, kind, namespace)
+        ]
         return all(_is_in_state(port, one, namespace) for one in each)
     if state in _STATES:
         return _STATES[state](condition.object, namespace).holds(port)
@@ -136,7 +138,7 @@ def is_observed(obj: Object | None) -> bool:
 
 
 def newest_version(port: Port, reference: str, namespace: str) -> str:
-    """The version that a workload is going to: its update revision, or that of its ReplicaSet of the latest revision."""
+    """The version that a workload is going to: its update revision, or that of its latest ReplicaSet."""
     obj = port.find(reference, namespace) or {}
     revision = (obj.get("status") or {}).get("updateRevision")
     if revision:

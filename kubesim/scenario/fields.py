@@ -127,11 +127,13 @@ class Reader:
         if wanted is Duration:
             duration = parse_duration(value) if isinstance(value, str) else None
             if duration is None:
-                return self._wrong(spot, f'"{name}" must be a time, not {_shown(value)}', "write it as in 30s, 5m or 250ms")
+                return self._wrong(
+                    spot, f'"{name}" must be a time, not {_shown(value)}', "write it as in 30s, 5m or 250ms"
+                )
             return duration
         if wanted is Reference:
             parts = value.split("/") if isinstance(value, str) else ()
-            if len(parts) != 2 or not all(parts):
+            if len(parts) not in (2, 3) or not all(parts):
                 what = f'"{name}" must name an object, not {_shown(value)}'
                 return self._wrong(spot, what, "write KIND/NAME, such as deployment/vehicle-api")
             return Reference(value)

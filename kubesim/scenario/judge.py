@@ -35,7 +35,11 @@ def judge_at_end(
     if expectation.that is not None:
         condition = expectation.that
         is_met = holds(port, condition, namespace)
-        return Check(text=describe(condition), found="it is so" if is_met else _found(port, expectation, namespace), is_met=is_met)
+        return Check(
+            text=describe(condition),
+            found="it is so" if is_met else _found(port, expectation, namespace),
+            is_met=is_met,
+        )
     if expectation.restarts is not None:
         wanted = expectation.restarts
         count = count_restarts(port, wanted, namespace)

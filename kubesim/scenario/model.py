@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ class Duration(int):
 
 
 class Reference(str):
-    """An object as KIND/NAME, such as deployment/vehicle-api."""
+    """An object as KIND/NAME, such as deployment/vehicle-api, or as NAMESPACE/KIND/NAME."""
 
     __slots__ = ()
 
@@ -162,7 +163,8 @@ class Step(_Part, frozen=True, kw_only=True):
     """One thing that happens, and what to wait for and to check afterwards. At most one action is given.
 
     It begins `at` an instant of the scenario, `after` a pause, or `when` a condition holds. It ends once `until`
-    holds (which must be `within` a time, or the scenario fails) and it has lasted as long as `lasts` (`for`) says.
+    holds (which must be `within` a time, or the scenario fails), still holds after the time that it `stays`, and the
+    step has lasted as long as `lasts` (`for`) says.
     """
 
     step: str = ""
@@ -171,6 +173,7 @@ class Step(_Part, frozen=True, kw_only=True):
     when: Condition | None = None
     until: list[Condition] = []
     within: Duration = Duration(600_000_000_000)
+    stays: Duration = Duration(0)
     lasts: Duration = msgspec.field(default=Duration(0), name="for")
     expect: list[Expectation] = []
 
@@ -199,7 +202,7 @@ class Step(_Part, frozen=True, kw_only=True):
     patch: Patch | None = None
 
 
-_NO_ACTIONS: Final = ("step", "at", "after", "when", "until", "within", "lasts", "expect")
+_NO_ACTIONS: Final = ("step", "at", "after", "when", "until", "within", "stays", "lasts", "expect")
 ACTIONS: Final = tuple(name for name in Step.__struct_fields__ if name not in _NO_ACTIONS)
 
 
@@ -217,6 +220,7 @@ class Users(_Part, frozen=True, kw_only=True):
     """Users of one Service, from the moment when the stack is up."""
 
     service: str
+    namespace: str = ""
     rate_per_second: float = 10
     write_percent: int = 20
 
@@ -234,6 +238,14 @@ class Scenario(_Part, frozen=True, kw_only=True):
     load: Users | None = None
     programs: dict[str, dict[str, Any]] = {}
     expect: list[Expectation] = []
+
+
+def reference_to(obj: dict[str, Any], others: Iterable[dict[str, Any]]) -> Reference:
+    """A reference to an object that none of the `others` could be meant by."""
+    kind, metadata = obj["kind"], obj["metadata"]
+    alike = [each for each in others if each["kind"] == kind and each["metadata"].get("name") == metadata["name"]]
+    reference = f"{kind.lower()}/{metadata['name']}"
+    return Reference(f"{metadata['namespace']}/{reference}" if len(alike) > 1 else reference)
 
 
 def action_of(step: Step) -> tuple[str, Any]:
@@ -265,7 +277,12 @@ def describe(condition: Condition) -> str:
         return f"{condition.object} has an event {condition.event}{about}"
     subject = f"{condition.object} {condition.field}"
     if question == "pods":
-        kinds = {"all": "Pods", "ready": "ready Pods", "running": "running Pods", "newReady": "ready Pods of the new version"}
+        kinds = {
+            "all": "Pods",
+            "ready": "ready Pods",
+            "running": "running Pods",
+            "newReady": "ready Pods of the new version",
+        }
         subject = f"{kinds[condition.pods]} of {condition.object}"
     return f"{subject} {describe_bound(condition)}"
 

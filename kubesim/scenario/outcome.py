@@ -57,7 +57,7 @@ class Writes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run. `not_run` are the titles of steps that `--until` left out."""
+    """A whole run. `not_run` are the titles of steps that were left out, and `stopped` says why."""
 
     name: str
     promise: str
@@ -67,6 +67,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
     requests: Requests | None = None
     writes: Writes | None = None
+    stopped: str = ""
     not_run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -1,6 +1,7 @@
 """What a scenario needs of the cluster that it runs on. One body drives the simulator, another a real cluster.
 
-References are KIND/NAME texts; an empty namespace means the one object of that kind and name. Instants are ns since the
+References are KIND/NAME or NAMESPACE/KIND/NAME texts (`split_reference`); without a namespace they mean the one object
+of that kind and name. Instants are ns since the
 cluster came to be, by the cluster's own clock.
 """
 
@@ -27,6 +28,12 @@ DISTURBANCES = (
     "stop_kubelet",
     "start_kubelet",
 )
+
+
+def split_reference(reference: str, namespace: str) -> tuple[str, str]:
+    """The KIND/NAME of a reference and its namespace: its own, or the one given."""
+    own, _, rest = reference.partition("/")
+    return (rest, own) if "/" in rest else (reference, namespace)
 
 
 class Users(Protocol):

@@ -16,6 +16,7 @@ from kubesim.cluster.references import parse_reference
 from kubesim.errors import UserError
 from kubesim.scenario.fields import near
 from kubesim.scenario.model import EVERY, Drain, NodeTarget, Reference, Scenario, file_name_of
+from kubesim.scenario.port import split_reference
 
 Path = tuple[str | int, ...]
 # Made by controllers under names of their own, or by the cluster.
@@ -36,8 +37,9 @@ def find_missing(
     known = _known_names(objects)
     known["nodes"] = {*nodes, *(_names(objects, "Node"))}
     for named in references_in(scenario):
+        own, _ = split_reference(named.reference, "")
         try:
-            kind, name = parse_reference(named.reference)
+            kind, name = parse_reference(own)
         except UserError as error:
             yield named.path, str(error)
             continue
@@ -45,8 +47,9 @@ def find_missing(
             continue
         names = known.get(kind.plural, set())
         if name not in names:
-            nearest = near(name, tuple(sorted(names)))
-            word = named.reference.partition("/")[0]
+            # One number is as near as another.
+            nearest = "" if kind.plural == "nodes" else near(name, tuple(sorted(names)))
+            word = own.partition("/")[0]
             hint = f"did you mean {word}/{nearest}?" if nearest else _what_there_is(word, names)
             yield named.path, f"there is no {named.reference} in the manifests or the cluster; {hint}"
 

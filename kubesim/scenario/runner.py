@@ -18,13 +18,13 @@ from kubesim.scenario.judge import judge_at_end, seconds
 from kubesim.scenario.model import (
     Condition,
     Expectation,
-    Reference,
     Scenario,
     Step,
     action_of,
     describe,
     file_name_of,
     question_of,
+    reference_to,
 )
 from kubesim.scenario.outcome import Check, Outcome, Requests, StepOutcome, Writes
 from kubesim.scenario.port import Port, Users
@@ -38,8 +38,10 @@ class Deadline(Exception):  # noqa: N818 - it is no mistake
 
 
 class Runner:
-    """One run. `applied` are the objects of the scenario's manifests, which the caller has applied: the first step waits
-    for them. `on_step(title)` is called as each step begins, `until_ns` is an instant to stop at.
+    """One run.
+
+    `applied` are the objects that the caller has applied: the first step waits for them. `on_step(title)` is called as
+    each step begins, `until_ns` is an instant to stop at.
     """
 
     def __init__(
@@ -60,26 +62,25 @@ class Runner:
         self._users: Users | None = None
         self._start_ns = port.now_ns
         self._users_since_ns = 0
-        self._spans: list[tuple[Step, StepOutcome, list[Expectation]]] = []
+        self._spans: list[tuple[StepOutcome, list[Expectation]]] = []
 
     def run(self) -> Outcome:
-        """Do all steps and judge.
-
-        Raises:
-            UserError: a step names something that is not there.
-        """
+        """Do all steps and judge."""
         steps = self._all_steps()
         self._start_ns = self._port.now_ns
-        done = 0
+        done, stopped = 0, ""
         try:
             for step in steps:
-                self._run_step(step)
+                is_met = self._run_step(step)
                 done += 1
+                if step.step == COMES_UP and not is_met:
+                    stopped = "the stack did not come up"
+                    break
                 if self._users is None and self._scenario.load is not None:
                     self._start_users()
         except Deadline:
-            pass
-        return self._judge([step.step for step in steps[done:]])
+            stopped = "stopped by --until"
+        return self._judge(stopped, [step.step for step in steps[done:]])
 
     def _all_steps(self) -> list[Step]:
         """The scenario's steps, after the one that applies its manifests."""
@@ -88,7 +89,7 @@ class Runner:
         if not self._applied:
             return steps
         until = [
-            Condition(object=Reference(_reference(obj)), is_="ready")
+            Condition(object=reference_to(obj, self._applied), is_="ready")
             for obj in self._applied
             if obj["kind"] in _SELF_STARTING
         ]
@@ -96,14 +97,18 @@ class Runner:
 
     def _start_users(self) -> None:
         load = self._scenario.load
-        if load is not None and self._port.find(f"service/{load.service}", self._scenario.namespace) is not None:
-            args = (load.service, self._scenario.namespace, load.rate_per_second, load.write_percent)
+        if load is None:
+            return
+        namespace = load.namespace or self._scenario.namespace
+        if self._port.find(f"service/{load.service}", namespace) is not None:
+            args = (load.service, namespace, load.rate_per_second, load.write_percent)
             self._users = self._port.start_users(*args)
             self._users_since_ns = self._port.now_ns
 
     # --- one step ---
 
-    def _run_step(self, step: Step) -> None:
+    def _run_step(self, step: Step) -> bool:
+        """Returns whether all that can be judged already is met."""
         self._on_step(step.step)
         port = self._port
         checks: list[Check] = []
@@ -115,8 +120,9 @@ class Runner:
         if name:
             try:
                 subject = self._actor.act(name, argument)
-            except ApiError as error:
-                checks.append(Check(text=f"{file_name_of(name)} is done", found=error.message, is_met=False))
+            except (ApiError, UserError) as error:
+                # What the scenario names exists, or it would not have been begun: it is just not in the state for it.
+                checks.append(Check(text=f"{file_name_of(name)} is done", found=str(error), is_met=False))
             except DrainTimeout as error:
                 checks.append(Check(text="the drain comes to its end", found=f"Pods are left on {error}", is_met=False))
         healed_ns = self._heal(step, start_ns, watcher, checks)
@@ -131,7 +137,8 @@ class Runner:
             healed_ns=healed_ns,
             checks=tuple(checks + self._judge_now(step, start_ns)),
         )
-        self._spans.append((step, outcome, [each for each in step.expect if _is_about_requests(each)]))
+        self._spans.append((outcome, [each for each in step.expect if _is_about_requests(each)]))
+        return all(check.is_met for check in outcome.checks)
 
     def _wait_for_start(self, step: Step, checks: list[Check]) -> None:
         port = self._port
@@ -166,6 +173,11 @@ class Runner:
         text = f"{', '.join(describe(each) for each in (missing or step.until))} within {seconds(step.within)}"
         found = f"after {seconds(took_ns)}" if is_met else "; ".join(self._why_not(each) for each in missing)
         checks.append(Check(text=text, found=found, is_met=is_met))
+        if is_met and step.stays:
+            self._pass(step.stays, watcher.look if watcher.is_needed else None)
+            lost = [each for each in step.until if not holds(port, each, namespace)]
+            found = "; ".join(self._why_not(each) for each in lost) or "it stays so"
+            checks.append(Check(text=f"this stays so for {seconds(step.stays)}", found=found, is_met=not lost))
         return took_ns if is_met else None
 
     def _why_not(self, condition: Condition) -> str:
@@ -202,17 +214,17 @@ class Runner:
         found = [judge_at_end(each, *args) for each in step.expect if not _is_about_requests(each)]
         return [check for check in found if check is not None]
 
-    def _judge(self, not_run: Sequence[str]) -> Outcome:
+    def _judge(self, stopped: str, not_run: Sequence[str]) -> Outcome:
         port, scenario, users = self._port, self._scenario, self._users
         end_ns = port.now_ns
         checks: list[Check] = []
-        if not not_run:
+        if not stopped:
             checks += self._judge_objects(scenario.expect, (self._start_ns, end_ns))
         if users is not None:
             users.stop()
             port.settle()
         steps = tuple(self._with_requests(*span) for span in self._spans)
-        if not not_run:
+        if not stopped:
             checks += self._judge_users(scenario.expect, (self._users_since_ns, end_ns))
         return Outcome(
             name=scenario.name,
@@ -223,6 +235,7 @@ class Runner:
             checks=tuple(checks),
             requests=self._requests(end_ns),
             writes=self._writes(),
+            stopped=stopped,
             not_run=tuple(not_run),
         )
 
@@ -237,7 +250,7 @@ class Runner:
         args = (self._port, self._users, self._scenario.namespace, span)
         return [check for check in (judge_at_end(each, *args) for each in expect) if check is not None]
 
-    def _with_requests(self, step: Step, outcome: StepOutcome, expect: Sequence[Expectation]) -> StepOutcome:
+    def _with_requests(self, outcome: StepOutcome, expect: Sequence[Expectation]) -> StepOutcome:
         """The step's outcome with what its users met, now that every request has its own."""
         changes: dict[str, Any] = {}
         users, span = self._users, (outcome.start_ns, outcome.end_ns)
@@ -285,7 +298,9 @@ class _Watcher:
     def __init__(self, port: Port, expect: Sequence[Expectation], namespace: str) -> None:
         self._port = port
         self._namespace = namespace
-        self._conditions = [(each.ever or each.never, each.never is not None) for each in expect if each.ever or each.never]
+        self._conditions = [
+            (each.ever or each.never, each.never is not None) for each in expect if each.ever or each.never
+        ]
         self._seen = [False] * len(self._conditions)
 
     @property
@@ -314,10 +329,6 @@ def _is_about_requests(expectation: Expectation) -> bool:
     wanted = (expectation.availability, expectation.failed_requests, expectation.recovery)
     writes = (expectation.lost_writes, expectation.kept_writes)
     return any(each is not None for each in (*wanted, *writes))
-
-
-def _reference(obj: Object) -> str:
-    return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
 
 
 def _titled(step: Step) -> Step:

@@ -9,7 +9,7 @@ from typing import Any, TextIO, final
 from kubesim.api.objects import Object, controller_of
 from kubesim.cluster import Cluster
 from kubesim.errors import ApiError, UserError
-from kubesim.scenario.port import DISTURBANCES
+from kubesim.scenario.port import DISTURBANCES, split_reference
 from kubesim.sim.loop import SECOND
 from kubesim.users.ledger import Audit
 from kubesim.users.load import Load
@@ -68,13 +68,13 @@ class SimulatedPort:
         return self.cluster.apply(path, stdin=self._stdin)
 
     def find(self, reference: str, namespace: str = "") -> Object | None:
-        return self.cluster.find(reference, namespace)
+        return self.cluster.find(*split_reference(reference, namespace))
 
     def list(self, kind: str, namespace: str = "") -> Sequence[Object]:
         return self.cluster.list(kind, namespace)
 
     def pods_of(self, reference: str, namespace: str = "") -> Sequence[Object]:
-        return self.cluster.pods_of(reference, namespace)
+        return self.cluster.pods_of(*split_reference(reference, namespace))
 
     def events_about(self, obj: Object) -> Sequence[Object]:
         uids = {obj["metadata"]["uid"]}
@@ -105,8 +105,8 @@ class SimulatedPort:
         loop.run_until(end_ns, lambda: not any(load.report.has_pending for load in self._loads))
 
     def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
-        options = {} if grace_seconds is None else {"grace_period_s": grace_seconds}
-        self.cluster.delete(reference, namespace, **options)
+        own, space = split_reference(reference, namespace)
+        self.cluster.delete(own, space, grace_period_s=grace_seconds)
 
     def evict(self, pod: Object) -> str:
         try:
@@ -121,19 +121,23 @@ class SimulatedPort:
         self.cluster.cordon(node, is_cordoned)
 
     def patch(self, reference: str, change: dict[str, Any], namespace: str = "") -> None:
-        self.cluster.patch(reference, change, namespace)
+        own, space = split_reference(reference, namespace)
+        self.cluster.patch(own, change, space)
 
     def scale(self, reference: str, replicas: int, namespace: str = "") -> None:
-        self.cluster.scale(reference, replicas, namespace)
+        own, space = split_reference(reference, namespace)
+        self.cluster.scale(own, replicas, space)
 
     def set_image(self, reference: str, image: str, container: str = "", namespace: str = "") -> None:
-        self.cluster.set_image(reference, image, container, namespace)
+        own, space = split_reference(reference, namespace)
+        self.cluster.set_image(own, image, container, space)
 
     def restart_rollout(self, reference: str, namespace: str = "") -> None:
-        self.cluster.restart_rollout(reference, namespace)
+        self.cluster.restart_rollout(*split_reference(reference, namespace))
 
     def undo_rollout(self, reference: str, revision: int = 0, namespace: str = "") -> None:
-        self.cluster.undo_rollout(reference, revision, namespace)
+        own, space = split_reference(reference, namespace)
+        self.cluster.undo_rollout(own, revision, space)
 
     def disturb_pod(self, name: str, pod: Object, container: str, exit_code: int) -> None:
         faults = self.cluster.faults

@@ -90,6 +90,7 @@ class Chooser:
         self._streams: dict[str, SeededStream] = {}
 
     def stream(self, name: str) -> Stream:
+        """The stream of this name, made on first use."""
         stream = self._streams.get(name)
         if stream is None:
             # A string seed is hashed with SHA-512 by `random`, not with the process's own string hash.

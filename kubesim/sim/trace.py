@@ -36,6 +36,7 @@ class Trace:
         self.listeners: list[Callable[[Record], None]] = []
 
     def add(self, record: Record) -> None:
+        """Append a record and tell the listeners."""
         self.records.append(record)
         for listener in self.listeners:
             listener(record)

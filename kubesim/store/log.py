@@ -51,6 +51,7 @@ class Table:
         return self._sorted
 
     def put(self, key: Key, obj: Object) -> None:
+        """Set the object at `key`; the log is the store's."""
         if key not in self.objects:
             self._sorted = None
         self.objects[key] = obj
@@ -60,6 +61,7 @@ class Table:
         members[key] = obj
 
     def remove(self, key: Key) -> None:
+        """Take the object at `key` out."""
         self._sorted = None
         del self.objects[key]
         members = self.by_namespace[key.namespace]
@@ -78,6 +80,7 @@ class Store:
         self._compact_next = 0
 
     def table(self, resource: str) -> Table:
+        """The resource's table, empty if nothing of it was ever stored."""
         table = self.tables.get(resource)
         if table is None:
             table = self.tables[resource] = Table(resource)

@@ -37,9 +37,9 @@ HOST_PATH = {
 class Replay:
     """One node named node-1 of two CPUs, as the recordings' machine had."""
 
-    def __init__(self, name: str, *, creates_namespace: bool = True, seed: int = 1) -> None:
+    def __init__(self, name: str, *, creates_namespace: bool = True, has_foreign_node: bool = False) -> None:
         self.namespace = name
-        self.cluster = cluster = Cluster(nodes=1, node_cpu="2", seed=seed, missing_images=("nosuch:1",))
+        self.cluster = cluster = Cluster(nodes=1, node_cpu="2", seed=1, missing_images=("nosuch:1",))
         runtime = cluster.data_plane.nodes["node-1"].runtime
         runtime._catalogue = ImageCatalogue(PRESENT, ("nosuch:1",))
         runtime._find_program = ShellCatalog(cluster.data_plane.programs).find_program
@@ -48,12 +48,19 @@ class Replay:
         cluster.create(HOST_PATH)
         if creates_namespace:
             cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self._fakes: list[str] = []
+        if has_foreign_node:
+            self.add_nodes({"validate-b-node": {"taints": [{"key": "example.com/theirs", "effect": "NoSchedule"}]}})
         cluster.run(2.3)
         self.begin_ns = cluster.now_ns
         self._entries: list[Entry] = []
         for resource in (*RECORDED, "events"):
             table = parse_kind(resource).resource
-            cluster.store.watch(table, "", 0, partial(self._take, resource))
+            notify = partial(self._take, resource)
+            since = cluster.store.revision
+            if resource == "nodes":
+                self._entries += [Entry(0.0, "INITIAL", resource, obj) for obj in cluster.list(resource)]
+            cluster.store.watch(table, namespace="", matches=None, index=None, since=since, notify=notify)
 
     def summary(self) -> Object:
         """What the run came to, in the form of the recorded facts."""
@@ -64,7 +71,7 @@ class Replay:
     def _take(self, resource: str, watch: Watch) -> None:
         seconds = (self.cluster.now_ns - self.begin_ns) / SECOND
         for kind, obj in watch.drain():
-            if is_of_namespace(resource, obj, self.namespace):
+            if kind != "BOOKMARK" and is_of_namespace(resource, obj, self.namespace):
                 self._entries.append(Entry(seconds, kind, resource, obj))
 
     # --- kubectl ---
@@ -116,6 +123,7 @@ class Replay:
         return None
 
     # --- waiting ---
+
 
     def sleep(self, seconds: float) -> None:
         self.cluster.run(seconds)
@@ -171,8 +179,9 @@ class Replay:
             lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
             lease["metadata"]["namespace"] = "kube-node-lease"
             self.cluster.send(create(LEASE, {**lease, "spec": spec}))
-        self._fakes = list(nodes)
-        self._renew(None)
+        if not self._fakes:
+            self.cluster.loop.post(5 * SECOND, self._renew, None)
+        self._fakes += nodes
         self.sleep(2)
 
     def _renew(self, _: None) -> None:

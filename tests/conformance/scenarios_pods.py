@@ -298,7 +298,7 @@ def failing_probes(r: Replay) -> None:
             ]
         )
     )
-    r.sleep(45.2)
+    r.sleep(43.7)
     r.delete("pod")
     r.none()
 

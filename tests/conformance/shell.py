@@ -34,7 +34,8 @@ class ShellProgram:
         if arguments[:2] == ["python3", "-c"]:
             self._python(arguments[2])
         else:
-            self._run(_script(arguments))
+            # No process ends at the instant at which it starts.
+            self._process.after(SECOND // 50, lambda: self._run(_script(arguments)))
 
     def terminate(self) -> None:
         if self._trap is None:
@@ -58,7 +59,7 @@ class ShellProgram:
 
     def _python(self, code: str) -> None:
         if "HTTPServer" in code:
-            self._process.listen(8080, _answer)
+            self._process.after(SECOND // 3, lambda: self._process.listen(8080, _answer))
         else:
             self._process.after(2 * SECOND, lambda: self._process.use_memory(100_000_000))
 

@@ -22,6 +22,10 @@ Object = dict[str, Any]
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 ADDRESS = re.compile(r"\b\d{1,3}(\.\d{1,3}){3}\b")
 CONTAINER = re.compile(r"\b[0-9a-f]{64}\b")
+# What somebody else had in the recorded cluster.
+FOREIGN = "validate-"
+# The recorded machine had no way to a registry.
+RESOLVING = re.compile(r"failed to resolve image: .*?(no such host|not found)")
 RECORDED = (
     "pods",
     "deployments",
@@ -87,12 +91,15 @@ class Names:
         """A text without what is random in it."""
         if self._pattern is not None:
             text = self._pattern.sub(lambda match: self._texts[match[0]], text)
+        text = RESOLVING.sub("failed to resolve image", text)
         return CONTAINER.sub("<id>", ADDRESS.sub("<ip>", UID.sub("<uid>", text)))
 
 
 def summarise(entries: list[Entry]) -> Object:
     """The facts of a run: `objects` by resource/name, each a list of histories, and `events` by object."""
-    names = Names(entry for entry in entries if entry.resource != "events")
+    # The Pods of a ReplicaSet are named after it, whichever of several watches showed theirs first.
+    named = [entry for entry in entries if entry.resource != "events"]
+    names = Names(sorted(named, key=lambda entry: entry.resource != "replicasets"))
     histories: dict[tuple[str, str], list[list[Any]]] = {}
     last: dict[tuple[str, str], tuple[float, Object]] = {}
     for entry in entries:
@@ -279,9 +286,12 @@ _STATES = {
 
 def is_of_namespace(resource: str, obj: Object, namespace: str) -> bool:
     """Whether an object belongs to a run in that namespace."""
+    name = obj["metadata"]["name"]
     if resource == "persistentvolumes":
-        return (obj["spec"].get("claimRef") or {"namespace": namespace}).get("namespace") == namespace
-    return resource == "nodes" or obj["metadata"].get("namespace") == namespace
+        return not name.startswith(FOREIGN) and (obj["spec"].get("claimRef") or {"namespace": namespace})["namespace"] == namespace
+    if resource == "nodes":
+        return not name.startswith(FOREIGN)
+    return obj["metadata"].get("namespace") == namespace
 
 
 def read_recording(path: Path) -> list[Entry]:
@@ -293,13 +303,11 @@ def read_recording(path: Path) -> list[Entry]:
         for line in sorted(lines, key=lambda line: line["t"])
         if line.get("res") in (*RECORDED, "events") and is_of_namespace(line["res"], line["obj"], head["namespace"])
     ]
-    nodes = {"node-1", "oracle-a", "oracle-b", "oracle-c", "oracle-x"}
     volumes = {e.object["metadata"]["name"] for e in entries if e.resource == "persistentvolumes" and e.type != "INITIAL"}
     return [
         entry
         for entry in entries
-        if (entry.resource != "nodes" or entry.object["metadata"]["name"] in nodes)
-        and (entry.resource != "persistentvolumes" or entry.object["metadata"]["name"] in volumes)
+        if (entry.resource != "persistentvolumes" or entry.object["metadata"]["name"] in volumes)
     ]
 
 

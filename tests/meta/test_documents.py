@@ -11,7 +11,8 @@ import tomllib
 from typing import NamedTuple
 
 import pytest
-from source_tree import ROOT, texts
+from rewrite import cut
+from source_tree import ROOT, modules, texts
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -84,6 +85,18 @@ def test_paths_exist():
     assert not missing, "\n".join(["no such file: correct the document", *missing])
 
 
+def test_documents_that_the_code_names_exist():
+    """A docstring or message that sends its reader to a document sends it to one that is there."""
+    named = {
+        (module.path, document)
+        for module in modules("kubesim", "benchmarks", "tests", "examples")
+        for document in re.findall(r"\bdocs/[\w/-]+\.md\b", module.text)
+    }
+    missing = sorted(f"{path}: {document}" for path, document in named if not (ROOT / document).exists())
+
+    assert not missing, "\n".join(["no such document: write it, or name another", *missing])
+
+
 def test_links_lead_somewhere():
     """A relative link leads to a file."""
     broken = [
@@ -110,8 +123,8 @@ def test_commands_run_and_print_what_stands_there(command):
     if command.output.strip() and words[0] != "make":
         pattern = re.escape(command.output.strip()).replace("…", ".*")
         shown = re.search(pattern, done.stdout, re.DOTALL)
-        advice = f"run `{' '.join(command.words)}` and copy its lines into {command.page} again"
-        assert shown, f"{advice}:\n{done.stdout}"
+        advice = f"{command.page} shows another output; if it is right, run: python tests/meta/rewrite.py"
+        assert shown is not None, advice
 
 
 @pytest.mark.parametrize(
@@ -134,6 +147,15 @@ def test_targets_of_make_exist():
     ]
 
     assert not missing, "\n".join(["no such target", *missing])
+
+
+def test_an_excerpt_can_be_cut_anew():
+    """Each part is found by its first line, and ends where its last line did."""
+    shown = "run 1: ok\n…\n── b ──…\n  old\n  ✓ done after 1 s\n…\n✓ HEALTHY: 1\n"
+    printed = "run 2: ok\n── a ──────\n  no\n── b ──────\n  new\n  two\n  ✓ done after 2 s\n\n✓ HEALTHY: 2\n"
+
+    expected = "run 2: ok\n…\n── b ──…\n  new\n  two\n  ✓ done after 2 s\n…\n✓ HEALTHY: 2\n"
+    assert cut(shown, printed) == expected
 
 
 # Put together here so that this file is clean itself.

@@ -19,7 +19,7 @@ def test_example_prints_its_out_file(example, monkeypatch, capsys):
 
     printed = capsys.readouterr().out
     expected = example.with_suffix(".out")
-    advice = f"if that is right: python examples/{example.name} > examples/{expected.name}"
+    advice = "if what it prints is right, run: python tests/meta/rewrite.py"
     assert printed == expected.read_text(encoding="utf-8"), advice
 
 

@@ -30,7 +30,8 @@ def test_the_layers_in_the_docs_are_the_ones_that_are_checked():
     headings = re.findall(r"^### ([a-z |]+)$", page, re.MULTILINE)
     layers = [layer.replace("(", "").replace(")", "") for layer in CONTRACTS[0]["layers"]]
 
-    assert headings == [" | ".join(sorted(layer.split(" | "))) for layer in reversed(layers)]
+    expected = [" | ".join(sorted(layer.split(" | "))) for layer in reversed(layers)]
+    assert headings == expected, "give docs/architecture.md a heading `### layer` and a paragraph for each"
 
 
 def test_a_start_loads_nothing_heavy():

@@ -48,7 +48,9 @@ def _service(obj: Object, now_ns: int) -> Row:
         ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
         external = ",".join(each.get("ip") or each.get("hostname", "") for each in ingress) or "<pending>"
     ports = ",".join(
-        f"{port['port']}:{port['nodePort']}/{port['protocol']}" if port.get("nodePort") else f"{port['port']}/{port['protocol']}"
+        f"{port['port']}:{port['nodePort']}/{port['protocol']}"
+        if port.get("nodePort")
+        else f"{port['port']}/{port['protocol']}"
         for port in spec.get("ports") or ()
     )
     cluster_ip = spec.get("clusterIP") or "<none>"

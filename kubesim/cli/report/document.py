@@ -23,7 +23,9 @@ def write_document(finding: Finding, language: str, out: TextIO) -> None:
         return
     import yaml
 
-    yaml.dump(document, out, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1 << 30)
+    # Through JSON, so that shared parts are written out and every text is a plain one.
+    plain = json.loads(json.dumps(document))
+    yaml.dump(plain, out, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1 << 30)
 
 
 def build_document(finding: Finding) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def build_document(finding: Finding) -> dict[str, Any]:
         "virtualNs": outcome.end_ns,
         "healthy": outcome.is_met,
         "steps": [_step(step) for step in outcome.steps],
+        "stopped": outcome.stopped or None,
         "notRun": list(outcome.not_run),
         "checks": _checks(outcome.checks),
         "requests": _requests(outcome),

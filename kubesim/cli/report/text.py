@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, TextIO
 
 from kubesim.cli.commands.version import KUBERNETES, VERSION
@@ -200,7 +200,7 @@ def verdict_lines(finding: Finding, paint: Paint) -> Iterator[str]:
     """The last lines: what was expected and did not come true, or that all did."""
     outcome = finding.outcome
     if outcome.not_run:
-        yield f"stopped by --until; not run: {_titles(outcome.not_run)}"
+        yield f"{outcome.stopped}; not run: {'; '.join(outcome.not_run)}"
     failed = outcome.failed
     met = sum(check.is_met for step in outcome.steps for check in step.checks) + sum(
         check.is_met for check in outcome.checks
@@ -224,7 +224,3 @@ def _achievements(outcome: Outcome, met: int) -> list[str]:
         lost = f"{len(outcome.writes.lost)} lost" if outcome.writes.lost else "none lost"
         parts.append(f"{outcome.writes.kept} acknowledged writes kept, {lost}")
     return parts
-
-
-def _titles(titles: Sequence[str]) -> str:
-    return "; ".join(titles)

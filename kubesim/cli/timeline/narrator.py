@@ -34,7 +34,9 @@ def narrate(records: Iterable[Record]) -> Iterator[Line]:
             yield Line(record.at_ns, record.actor, f"{_last_part(record.subject)}: {record.detail}")
             continue
         kind = record.subject.partition("/")[0]
-        yield from (line._replace(actor=_role(line.actor)) for line in _tell(world, record, kind, record.data["object"]))
+        yield from (
+            line._replace(actor=_role(line.actor)) for line in _tell(world, record, kind, record.data["object"])
+        )
 
 
 def _tell(world: World, record: Record, kind: str, obj: Object) -> Iterator[Line]:

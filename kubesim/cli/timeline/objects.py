@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kubesim.api.objects import Object
 from kubesim.cli.timeline.line import Line
-from kubesim.cli.timeline.world import World, condition, short
+from kubesim.cli.timeline.world import World, condition, short, short_image
 from kubesim.sim.trace import Record
 
 _UNREACHABLE: Final = "node.kubernetes.io/unreachable"
@@ -35,12 +35,18 @@ def tell_node(record: Record, old: Object | None, node: Object) -> Iterator[Line
     now, before = condition(node, "Ready").get("status"), condition(old, "Ready").get("status")
     if now == "True" and before != "True":
         verb, verbs = ("joins", "join") if old is None else ("is Ready again", "are Ready again")
-        yield Line(record.at_ns, record.actor, f"{name} {verb}", f"node-{verb}", name, "{n} nodes " + verbs + ": {items}")
+        yield Line(
+            record.at_ns, record.actor, f"{name} {verb}", f"node-{verb}", name, "{n} nodes " + verbs + ": {items}"
+        )
     elif before == "True" and now == "Unknown":
         text = f"has heard nothing from {name} for 50 s: it counts as not ready"
-        yield Line(record.at_ns, record.actor, text, "node-unknown", name, "has heard nothing from {n} nodes for 50 s: {items}")
+        yield Line(
+            record.at_ns, record.actor, text, "node-unknown", name, "has heard nothing from {n} nodes for 50 s: {items}"
+        )
     elif before == "True" and now == "False":
-        yield Line(record.at_ns, record.actor, f"{name} is not ready", "node-false", name, "{n} nodes are not ready: {items}")
+        yield Line(
+            record.at_ns, record.actor, f"{name} is not ready", "node-false", name, "{n} nodes are not ready: {items}"
+        )
     spec, old_spec = node["spec"], (old or {}).get("spec") or {}
     if old is not None and bool(spec.get("unschedulable")) != bool(old_spec.get("unschedulable")):
         verb = "cordons" if spec.get("unschedulable") else "uncordons"
@@ -52,7 +58,9 @@ def tell_node(record: Record, old: Object | None, node: Object) -> Iterator[Line
         if taint["effect"] == "NoExecute" and (taint["key"], "NoExecute") not in known:
             what = _TAINTS.get(taint["key"], taint["key"])
             text = f"taints {name} as {what}: its Pods go when they have tolerated that, by default for 300 s"
-            yield Line(record.at_ns, record.actor, text, f"taint/{what}", name, "taints {n} nodes as " + what + ": {items}")
+            yield Line(
+                record.at_ns, record.actor, text, f"taint/{what}", name, "taints {n} nodes as " + what + ": {items}"
+            )
 
 
 def tell_replica_set(world: World, record: Record, old: Object | None, obj: Object) -> Iterator[Line]:
@@ -97,7 +105,9 @@ def tell_workload(record: Record, old: Object | None, obj: Object) -> Iterator[L
     if now.get("reason") == "ProgressDeadlineExceeded" != before.get("reason"):
         yield Line(record.at_ns, record.actor, f"rollout of {name} makes no progress: {now.get('message', '')}")
     if kind == "Deployment" and _is_complete(obj) and not _is_complete(old) and _is_old_gone(old, obj):
-        yield Line(record.at_ns, record.actor, f"rollout of {name} is complete: all {_pods(obj['spec'].get('replicas', 1))} run the new version")
+        wanted = obj["spec"].get("replicas", 1)
+        who = "its one Pod runs" if wanted == 1 else f"all {wanted} Pods run"
+        yield Line(record.at_ns, record.actor, f"rollout of {name} is complete: {who} the new version")
 
 
 def _changes(kind: str, name: str, old: Object, new: Object) -> Iterator[str]:
@@ -109,7 +119,7 @@ def _changes(kind: str, name: str, old: Object, new: Object) -> Iterator[str]:
         return
     before = {each["name"]: each.get("image") for each in old["template"]["spec"]["containers"]}
     images = [
-        f"{before.get(each['name'])} → {each.get('image')}"
+        f"{short_image(before.get(each['name']) or '(none)')} → {short_image(each.get('image', ''))}"
         for each in new["template"]["spec"]["containers"]
         if before.get(each["name"]) != each.get("image")
     ]
@@ -147,7 +157,11 @@ def tell_slice(world: World, record: Record, old: Object | None, obj: Object) ->
     if not service or record.verb == "deleted":
         return
     before, now = _serving(old), _serving(obj)
-    tail = f"{len(now)} Pod{'s' if len(now) != 1 else ''} get{'s' if len(now) == 1 else ''} its requests" if now else "no Pod gets its requests"
+    tail = (
+        f"{len(now)} Pod{'s' if len(now) != 1 else ''} get{'s' if len(now) == 1 else ''} its requests"
+        if now
+        else "no Pod gets its requests"
+    )
     for verb, changed in (("out of", before.keys() - now.keys()), ("into", now.keys() - before.keys())):
         names = [_pod_name(world, obj, (before if verb == "out of" else now)[address]) for address in sorted(changed)]
         if not names:
@@ -178,7 +192,9 @@ def tell_event(world: World, record: Record, event: Object) -> Iterator[Line]:
     """A warning that no other line tells."""
     involved = event["involvedObject"]
     if event["reason"] == "Unhealthy":
-        world.probe_failures[f"{involved.get('namespace', '')}/{involved['name']}"] = event["message"][:1].lower() + event["message"][1:]
+        world.probe_failures[f"{involved.get('namespace', '')}/{involved['name']}"] = (
+            event["message"][:1].lower() + event["message"][1:]
+        )
         if event["message"].startswith("Liveness"):
             text = f"{involved['name']}: {world.probe_failures[involved.get('namespace', '') + '/' + involved['name']]}"
             yield Line(record.at_ns, record.actor, text, f"liveness/{involved['name']}", involved["name"], "")

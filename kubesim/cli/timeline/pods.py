@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kubesim.api.objects import Object
 from kubesim.cli.timeline.line import Line
-from kubesim.cli.timeline.world import World, condition, family, short
+from kubesim.cli.timeline.world import World, condition, family, short, short_image
 from kubesim.sim.loop import SECOND
 from kubesim.sim.trace import Record
 
@@ -25,7 +25,14 @@ def tell_pod(world: World, record: Record, old: Object | None, pod: Object) -> I
         return
     if record.verb == "bound":
         node = pod["spec"]["nodeName"]
-        yield _about(record, pod, "place", f"puts {_name(pod)} on {node}", "puts {n} Pods of %s on nodes: {items}", f"{short(pod)} on {node}")
+        yield _about(
+            record,
+            pod,
+            "place",
+            f"puts {_name(pod)} on {node}",
+            "puts {n} Pods of %s on nodes: {items}",
+            f"{short(pod)} on {node}",
+        )
         return
     if "deletionTimestamp" in pod["metadata"] and "deletionTimestamp" not in old["metadata"]:
         world.marked_ns[pod["metadata"]["uid"]] = record.at_ns
@@ -61,7 +68,9 @@ def _marked(world: World, record: Record, pod: Object) -> Line:
     if record.actor == "taint-eviction-controller":
         node = pod["spec"].get("nodeName", "")
         text = f"deletes {name}: the time it tolerates on a node like {node} is over"
-        return _about(record, pod, "evict", text, "deletes {n} Pods of %s whose time on an unreachable node is over: {items}")
+        return _about(
+            record, pod, "evict", text, "deletes {n} Pods of %s whose time on an unreachable node is over: {items}"
+        )
     owner = world.owner_of(pod)
     if record.detail == "eviction":
         return _about(record, pod, "evicted", f"evicts {name}", "evicts {n} Pods of %s: {items}")
@@ -108,16 +117,23 @@ def _containers(record: Record, old: Object, pod: Object) -> Iterator[Line]:
         was = before.get(name) or {}
         state, old_state = status.get("state") or {}, was.get("state") or {}
         ended = _ending(state, status, old_state, was)
-        deleting = "deletionTimestamp" in pod["metadata"]
-        if ended is not None and not (deleting and ended.get("exitCode") == 0):
+        # A container that is told to end, and one that is there to end, say nothing new by ending well.
+        is_expected = "deletionTimestamp" in pod["metadata"] or name in _initial(pod)
+        if ended is not None and not (is_expected and ended.get("exitCode") == 0):
             yield _ended(record, pod, name, ended)
-        if "running" in state and state != old_state:
+        if "running" in state and state != old_state and (name not in _initial(pod) or status.get("restartCount")):
             yield _started(record, pod, name, status)
         waiting = (state.get("waiting") or {}).get("reason", "")
         if waiting not in _ON_THE_WAY and waiting != (old_state.get("waiting") or {}).get("reason", ""):
             message = str(state["waiting"].get("message", "")).partition(" pod=")[0]
             text = f"{_name(pod)} waits, {waiting}: {message}" if message else f"{_name(pod)} waits: {waiting}"
             yield _about(record, pod, f"wait/{waiting}", text, "{n} Pods of %s wait, " + waiting + ": {items}")
+
+
+def _initial(pod: Object) -> tuple[str, ...]:
+    """The names of the init containers that must end before the others start."""
+    containers = pod["spec"].get("initContainers") or ()
+    return tuple(each["name"] for each in containers if each.get("restartPolicy") != "Always")
 
 
 def _ending(state: Any, status: Object, old_state: Any, was: Object) -> Any:
@@ -136,16 +152,18 @@ def _ended(record: Record, pod: Object, name: str, ended: Any) -> Line:
         how = "killed, exit code 137"
     policy = "it stays so (restartPolicy Never)" if pod["spec"].get("restartPolicy") == "Never" else ""
     tail = f"; {policy}" if policy else ""
-    text = f"finds container {name} of {_name(pod)} ended ({how}){tail}"
-    return _about(record, pod, f"ended/{how}", text, "find containers of {n} Pods of %s ended (" + how + "): {items}")
+    text = f"found container {name} of {_name(pod)} ended ({how}){tail}"
+    return _about(record, pod, f"ended/{how}", text, "found containers of {n} Pods of %s ended (" + how + "): {items}")
 
 
 def _started(record: Record, pod: Object, name: str, status: Object) -> Line:
     restarts = status.get("restartCount", 0)
     if restarts:
         text = f"restarted container {name} of {_name(pod)} in place, restart {restarts}"
-        return _about(record, pod, f"restart/{restarts}", text, "restarted containers of {n} Pods of %s in place: {items}")
-    image = status.get("image", "").removeprefix("docker.io/library/")
+        return _about(
+            record, pod, f"restart/{restarts}", text, "restarted containers of {n} Pods of %s in place: {items}"
+        )
+    image = short_image(status.get("image", ""))
     text = f"started {_name(pod)} ({image})"
     return _about(record, pod, "start", text, "started {n} Pods of %s (" + image + "): {items}")
 
@@ -167,4 +185,6 @@ def _readiness(world: World, record: Record, old: Object, pod: Object) -> Iterat
         return
     why = world.probe_failures.get(f"{pod['metadata']['namespace']}/{name}", "")
     text = f"{name} is not Ready any more{': ' + why if why else ''}"
-    yield _about(record, pod, "unready", text, "{n} Pods of %s are not Ready any more: {items}" + (f" ({why})" if why else ""))
+    yield _about(
+        record, pod, "unready", text, "{n} Pods of %s are not Ready any more: {items}" + (f" ({why})" if why else "")
+    )

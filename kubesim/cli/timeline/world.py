@@ -73,3 +73,9 @@ def condition(obj: Object | None, kind: str) -> Any:
         if each["type"] == kind:
             return each
     return {}
+
+
+def short_image(image: str) -> str:
+    """An image's name as people say it: without the default registry, and with the first letters of a digest."""
+    name, at, digest = image.removeprefix("docker.io/library/").partition("@sha256:")
+    return f"{name}@sha256:{digest[:8]}…" if at else name

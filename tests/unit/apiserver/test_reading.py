@@ -12,6 +12,17 @@ from kubesim.errors import ApiError
 from kubesim.sim.loop import HOUR, MINUTE
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+EVENT = {
+    "metadata": {"name": "e"},
+    "eventTime": "2026-01-01T00:00:00.000000Z",
+    "regarding": {"kind": "Pod", "namespace": "default", "name": "p"},
+    "reason": "Scheduled",
+    "action": "Binding",
+    "note": "assigned",
+    "type": "Normal",
+    "reportingController": "default-scheduler",
+    "reportingInstance": "host",
+}
 
 
 def _names(answer):
@@ -114,6 +125,13 @@ class TestLists:
 
         assert (code, answer["message"]) == (410, "The resourceVersion for the provided list is too old.")
 
+    def test_a_get_needs_a_number_too(self, maps):
+        """500 without a reason, as upstream."""
+        code, answer = maps.ask("GET", MAPS + "/a?resourceVersion=abc")
+
+        assert (code, "reason" in answer) == (500, False)
+        assert answer["message"] == 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax'
+
     def test_garbage_is_no_token(self, maps):
         """Told in Go's words as far as they go."""
         code, answer = maps.ask("GET", MAPS + "?limit=1&continue=!")
@@ -157,28 +175,17 @@ class TestEvents:
 
     CORE = "/api/v1/namespaces/default/events"
     NEW = "/apis/events.k8s.io/v1/namespaces/default/events"
-    EVENT = {
-        "metadata": {"name": "e"},
-        "eventTime": "2026-01-01T00:00:00.000000Z",
-        "regarding": {"kind": "Pod", "namespace": "default", "name": "p"},
-        "reason": "Scheduled",
-        "action": "Binding",
-        "note": "assigned",
-        "type": "Normal",
-        "reportingController": "default-scheduler",
-        "reportingInstance": "host",
-    }
 
     def test_what_one_group_writes_the_other_reads_under_its_own_names(self, world):
         """There is one object, with one uid."""
-        code, new = world.ask("POST", self.NEW, self.EVENT)
+        code, new = world.ask("POST", self.NEW, EVENT)
         _, core = world.ask("GET", self.CORE + "/e")
 
         assert code == 200, new
         assert new["apiVersion"] == "events.k8s.io/v1"
         assert core["apiVersion"] == "v1"
         assert core["metadata"] == new["metadata"]
-        assert core["involvedObject"] == new["regarding"] == self.EVENT["regarding"]
+        assert core["involvedObject"] == new["regarding"] == EVENT["regarding"]
         assert (core["message"], core["reportingComponent"]) == ("assigned", "default-scheduler")
         assert "note" not in core
         assert world.ask("GET", self.NEW + "/e") == (200, new)
@@ -188,7 +195,7 @@ class TestEvents:
         watch = world.server.watch(EVENTS_K8S_IO_EVENT, world.store.revision, NO_OPTIONS, lambda _: None)
         body = {"metadata": {"name": "c"}, "involvedObject": {"namespace": "default", "name": "q"}, "message": "m"}
         world.ask("POST", self.CORE, body)
-        world.ask("POST", self.NEW, self.EVENT)
+        world.ask("POST", self.NEW, EVENT)
         _, found = world.ask("GET", self.NEW + "?fieldSelector=regarding.name%3Dq")
 
         assert found["kind"] == "EventList"
@@ -197,10 +204,11 @@ class TestEvents:
 
     def test_the_new_group_is_strict_and_names_itself(self, world):
         """An update may change little but the series."""
-        world.ask("POST", self.NEW, self.EVENT)
-        assert world.ask("POST", self.NEW, self.EVENT)[1]["message"] == 'events.events.k8s.io "e" already exists'
+        world.ask("POST", self.NEW, EVENT)
+        assert world.ask("POST", self.NEW, EVENT)[1]["message"] == 'events.events.k8s.io "e" already exists'
         code, answer = world.ask("PATCH", self.NEW + "/e", {"note": "other"})
-        assert code == 422, answer
+        assert code == 422
+        assert answer["message"] == 'Event "e" is invalid: message: Invalid value: "other": field is immutable'
         series = {"count": 2, "lastObservedTime": "2026-01-01T00:00:01.000000Z"}
         code, answer = world.ask("PATCH", self.NEW + "/e", {"series": series})
         assert (code, answer["series"]) == (200, series)
@@ -209,7 +217,7 @@ class TestEvents:
 
     def test_they_live_for_an_hour_after_their_last_write(self, world):
         """etcd's lease ends in batches, so one minute more is allowed for."""
-        world.ask("POST", self.NEW, self.EVENT)
+        world.ask("POST", self.NEW, EVENT)
         world.loop.run_until(HOUR // 2)
         world.ask("PATCH", self.CORE + "/e", {"count": 2})
         world.loop.run_until(HOUR + MINUTE)

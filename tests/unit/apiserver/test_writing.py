@@ -12,6 +12,7 @@ from kubesim.api.requests import NO_OPTIONS
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+BINDING = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
 TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 SPEC = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
 
@@ -64,14 +65,18 @@ class TestCreate:
         assert answer["metadata"]["name"][:58] == "x" * 58
         assert len(answer["metadata"]["name"]) == 63
 
-    @pytest.mark.parametrize("names", [{"name": "p"}, {"generateName": "p"}], ids=["a name", "a prefix"])
-    def test_admission_calls_a_pod_by_what_the_client_gave(self, world, names):
+    @pytest.mark.parametrize(
+        "names, called",
+        [({"name": "p"}, "p"), ({"generateName": "p-"}, "p-"), ({}, "Unknown")],
+        ids=["a name", "a prefix", "neither"],
+    )
+    def test_admission_calls_a_pod_by_what_the_client_gave(self, world, names, called):
         """Names are generated after admission."""
         spec = {**TEMPLATE["spec"], "priorityClassName": "none"}
         code, answer = world.ask("POST", PODS, {"metadata": names, "spec": spec})
 
         assert code == 403
-        assert answer["message"] == 'pods "p" is forbidden: no PriorityClass with name none was found'
+        assert answer["message"] == f'pods "{called}" is forbidden: no PriorityClass with name none was found'
 
     def test_a_namespace_on_an_object_of_the_cluster_is_dropped(self, world):
         """Instead of refused."""
@@ -98,18 +103,15 @@ class TestBodies:
         [
             (
                 {"apiVersion": "v1", "kind": "Foo"},
-                'Foo in version "v1" cannot be handled as a Deployment: no kind "Foo" is registered for version "v1" in '
-                'scheme "pkg/runtime/scheme.go:111"',
+                'Foo in version "v1" cannot be handled as a Deployment: no kind "Foo" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"',
             ),
             (
                 {"apiVersion": "apps/v1", "kind": "StatefulSet"},
-                'StatefulSet in version "v1" cannot be handled as a Deployment: converting (v1.StatefulSet) to '
-                "(apps.Deployment): unknown conversion",
+                'StatefulSet in version "v1" cannot be handled as a Deployment: converting (v1.StatefulSet) to (apps.Deployment): unknown conversion',
             ),
             (
                 {"apiVersion": "apps/v9", "kind": "Deployment"},
-                'Deployment in version "v9" cannot be handled as a Deployment: no kind "Deployment" is registered for '
-                'version "apps/v9" in scheme "pkg/runtime/scheme.go:111"',
+                'Deployment in version "v9" cannot be handled as a Deployment: no kind "Deployment" is registered for version "apps/v9" in scheme "pkg/runtime/scheme.go:111"',
             ),
         ],
         ids=["an unknown kind", "another kind", "an unknown version"],
@@ -232,6 +234,49 @@ class TestUpdate:
 
         assert [obj["metadata"]["generation"] for obj in (labelled, annotated)] == [1, 2]
 
+    @pytest.mark.parametrize(
+        "change, why",
+        [
+            ({"apiVersion": "v2"}, 'no kind "ConfigMap" is registered for version "v2" in scheme "pkg/runtime/scheme.go:111"'),
+            ({"kind": "Pod"}, "converting (v1.Pod) to (core.ConfigMap): unknown conversion"),
+            ({"data": {"k": 5}}, "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
+        ],
+        ids=["another version", "another kind", "another type of value"],
+    )
+    def test_a_patch_that_makes_something_else_of_the_object_is_refused(self, world, change, why):
+        """With the patched object in the words of the refusal."""
+        world.make("ConfigMap", "a")
+        code, answer = world.ask("PATCH", MAPS + "/a", change)
+
+        assert (code, answer["reason"]) == (422, "Invalid")
+        assert answer["message"].startswith(' "" is invalid: patch: Invalid value: "{\\"apiVersion\\":')
+        assert answer["message"].endswith(why)
+
+    def test_a_strategic_patch_cannot_change_the_kind(self, world):
+        """It is applied to the typed object, which has none to change."""
+        before = world.make("ConfigMap", "a")
+        code, answer = world.ask("PATCH", MAPS + "/a", {"kind": "Secret", "apiVersion": "v9"}, "strategic-merge-patch")
+
+        assert (code, answer) == (200, before)
+
+    @pytest.mark.parametrize(
+        "change, message",
+        [
+            ({"name": "b"}, "the name of the object (b) does not match the name on the URL (a)"),
+            (
+                {"namespace": "other"},
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ),
+        ],
+        ids=["name", "namespace"],
+    )
+    def test_a_patch_cannot_rename(self, world, change, message):
+        """400, as for a PUT under a wrong URL."""
+        world.make("ConfigMap", "a")
+        code, answer = world.ask("PATCH", MAPS + "/a", {"metadata": change})
+
+        assert (code, answer["message"]) == (400, message)
+
     def test_a_dry_run_of_an_update_writes_nothing(self, world):
         """But answers with what would be."""
         world.make("ConfigMap", "a", data={"k": "v"})
@@ -307,12 +352,10 @@ class TestStatus:
 class TestBinding:
     """POST to pods/binding. Upstream: pkg/registry/core/pod/storage/storage.go:BindingREST"""
 
-    BODY = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
-
     def test_it_is_one_write_of_node_and_condition(self, world):
         """The condition has no observedGeneration, which only the kubelet adds."""
         world.pod()
-        code, _ = world.ask("POST", PODS + "/p/binding", self.BODY)
+        code, _ = world.ask("POST", PODS + "/p/binding", BINDING)
         pod = world.ask("GET", PODS + "/p")[1]
 
         assert code == 200
@@ -333,7 +376,7 @@ class TestBinding:
         world.make("Node", "n", namespace="", metadata={"labels": labels})
         world.pod(metadata={"labels": {"app": "web"}})
         metadata = {"name": "p", "labels": {"l": "1"}, "annotations": {"a": "1"}}
-        world.ask("POST", PODS + "/p/binding", {**self.BODY, "metadata": metadata})
+        world.ask("POST", PODS + "/p/binding", {**BINDING, "metadata": metadata})
         found = world.ask("GET", PODS + "/p")[1]["metadata"]
 
         assert found["labels"] == {"app": "web", "l": "1", "topology.kubernetes.io/zone": "z"}
@@ -344,18 +387,23 @@ class TestBinding:
         [
             ({"metadata": {"name": "q"}}, 400, "name in URL does not match name in Binding object"),
             (
+                {"apiVersion": "v1", "kind": "Pod"},
+                400,
+                'Pod in version "v1" cannot be handled as a Binding: converting (v1.Pod) to (core.Binding): unknown conversion',
+            ),
+            (
                 {"target": {"kind": "Pod", "name": "n"}},
                 500,
                 'target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"',
             ),
             ({"target": {}}, 500, "target.name: Required value"),
         ],
-        ids=["another name", "a target that is no node", "no target"],
+        ids=["another name", "another kind", "a target that is no node", "no target"],
     )
     def test_a_binding_that_makes_no_sense_is_refused(self, world, body, code, message):
         """Before the Pod is looked at."""
         world.pod()
-        found, answer = world.ask("POST", PODS + "/p/binding", {**self.BODY, **body})
+        found, answer = world.ask("POST", PODS + "/p/binding", {**BINDING, **body})
 
         assert (found, answer["message"]) == (code, message)
 
@@ -370,7 +418,7 @@ class TestBinding:
     def test_a_pod_that_cannot_be_bound_is_a_conflict(self, world, prepare, message):
         """Named by the subresource."""
         world.pod(**prepare)
-        code, answer = world.ask("POST", PODS + "/p/binding", self.BODY)
+        code, answer = world.ask("POST", PODS + "/p/binding", BINDING)
 
         assert code == 409
         assert answer["message"] == f'Operation cannot be fulfilled on pods/binding "p": {message}'
@@ -378,7 +426,7 @@ class TestBinding:
     def test_another_pod_s_uid_is_a_conflict_of_the_store(self, world):
         """The scheduler names the Pod that it saw."""
         uid = world.pod()["metadata"]["uid"]
-        code, answer = world.ask("POST", PODS + "/p/binding", {**self.BODY, "metadata": {"name": "p", "uid": "x"}})
+        code, answer = world.ask("POST", PODS + "/p/binding", {**BINDING, "metadata": {"name": "p", "uid": "x"}})
 
         assert code == 409
         assert answer["message"] == (
@@ -406,15 +454,25 @@ class TestScale:
         assert stored["spec"]["replicas"] == 5
         assert stored["metadata"]["generation"] == 2
 
-    def test_another_uid_is_a_conflict_of_the_subresource(self, world):
-        """With the subresource's name in it."""
+    @pytest.mark.parametrize(
+        "method, subject",
+        [
+            (
+                "PUT",
+                'deployments.apps "d": StorageError: invalid object, Code: 4, Key: /registry/deployments/default/d, '
+                "ResourceVersion: 0, AdditionalErrorMsg: ",
+            ),
+            ("PATCH", 'deployments/scale.apps "d": '),
+        ],
+    )
+    def test_another_uid_is_a_conflict(self, world, method, subject):
+        """Of the store for a PUT, of the subresource for a PATCH."""
         uid = _deployment(world)["metadata"]["uid"]
-        body = {"metadata": {"name": "d", "uid": "x"}, "spec": {"replicas": 5}}
-        code, answer = world.ask("PUT", self.PATH, body)
+        code, answer = world.ask(method, self.PATH, {"metadata": {"name": "d", "uid": "x"}, "spec": {"replicas": 5}})
 
         assert code == 409
         assert answer["message"] == (
-            'Operation cannot be fulfilled on deployments/scale.apps "d": Precondition failed: UID in precondition: x, '
+            f"Operation cannot be fulfilled on {subject}Precondition failed: UID in precondition: x, "
             f"UID in object meta: {uid}"
         )
 

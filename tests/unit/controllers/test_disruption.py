@@ -77,8 +77,8 @@ def test_the_status_has_the_shape_of_the_real_one(world):
     start(world)
     world.create(POD_DISRUPTION_BUDGET, budget(maxUnavailable=1))
     world.run(1)
-    status = status_of(world)
-    (condition,) = status.pop("conditions")
+    status = dict(status_of(world))
+    (condition,) = map(dict, status.pop("conditions"))
     assert status == {
         "observedGeneration": 1,
         "disruptionsAllowed": 1,

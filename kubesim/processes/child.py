@@ -1,0 +1,165 @@
+"""A child process under supervision: made by the launcher, heard of when it starts and ends, told to end by signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, final
+
+from kubesim.processes.isolation import launcher_command
+
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_STATUS_MAX: Final = 65_536
+
+
+def adopt_orphans() -> None:
+    """Become the parent of grandchildren whose parent has ended: the launcher hands its process over that way."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes that a process and its children have started and not lost, where the machine says so."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return []
+    return [each for child in found for each in (int(child), *descendants(int(child)))]
+
+
+def watch_exit(aio: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[int], None]) -> None:
+    """Reap a child when it ends; `on_exit` gets its exit code, 128 + N for a signal N, in the asyncio loop."""
+
+    def reap() -> None:
+        try:
+            _, how = os.waitpid(pid, 0)
+            code = os.waitstatus_to_exitcode(how)
+        except ChildProcessError:
+            code = -signal.SIGKILL
+        on_exit(code if code >= 0 else 128 - code)
+
+    if hasattr(os, "pidfd_open"):
+        descriptor = os.pidfd_open(pid)
+
+        def ready() -> None:
+            aio.remove_reader(descriptor)
+            os.close(descriptor)
+            reap()
+
+        aio.add_reader(descriptor, ready)
+        return
+
+    def wait() -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            aio.call_soon_threadsafe(reap)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@final
+class Child:
+    """One process. `on_started` gets an empty text or why it did not start; `on_exit` its exit code, if it did."""
+
+    def __init__(
+        self,
+        aio: asyncio.AbstractEventLoop,
+        spec: dict[str, Any],
+        output: int,
+        on_started: Callable[[str], None],
+        on_exit: Callable[[int], None],
+    ) -> None:
+        """`output` is where standard output and error go; it stays the caller's to close."""
+        self.pid = 0
+        self.exit_code = 0
+        self._aio = aio
+        self._is_isolated = bool(spec["isolate"])
+        self._on_started = on_started
+        self._on_exit = on_exit
+        self._answer = b""
+        self._status, status = os.pipe()
+        go, self._go = os.pipe()
+        words, file = launcher_command(spec, status, go)
+        descriptors = (file, status, go)
+        try:
+            launcher = subprocess.Popen(  # noqa: S603
+                words, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        os.set_blocking(self._status, False)
+        aio.add_reader(self._status, self._read_status)
+        self._launcher = launcher
+        watch_exit(aio, launcher.pid, self._launcher_ended)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process."""
+        return self.pid != 0
+
+    def kill(self, number: int) -> None:
+        """Send a signal: to the process, and SIGKILL or SIGSTOP and SIGCONT to all that it has started."""
+        if not self.pid:
+            return
+        whole = number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
+        for pid in [self.pid, *(descendants(self.pid) if whole else ())]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+    def _read_status(self) -> None:
+        try:
+            chunk = os.read(self._status, _STATUS_MAX)
+        except BlockingIOError:
+            return
+        self._answer += chunk
+        lines = self._answer.decode(errors="replace").splitlines()
+        pid = next((line for line in lines if line.startswith("pid ")), "")
+        if pid and not self.pid:
+            self.pid = int(pid[4:])
+            if not self._is_isolated:
+                self._let_go()
+        if chunk:
+            return
+        self._aio.remove_reader(self._status)
+        os.close(self._status)
+        self._close_go()
+        error = next((line[6:] for line in lines if line.startswith("error ")), "")
+        if not self.pid and not error:
+            error = "the launcher ended without a word"
+        self._on_started(error)
+
+    def _launcher_ended(self, code: int) -> None:
+        self._launcher.returncode = code
+        if not self._is_isolated:
+            self._ended(code)
+            return
+        if not self.pid:
+            self._read_status()  # what it wrote may not have been read yet
+        if self.pid:
+            watch_exit(self._aio, self.pid, self._ended)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._go >= 0:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._go, b"g")
+        self._close_go()
+
+    def _close_go(self) -> None:
+        if self._go >= 0:
+            os.close(self._go)
+            self._go = -1
+
+    def _ended(self, code: int) -> None:
+        self.pid = 0
+        self.exit_code = code
+        self._on_exit(code)

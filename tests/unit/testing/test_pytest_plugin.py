@@ -1,0 +1,84 @@
+"""The pytest plugin, in runs of pytest of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ("pytester",)
+
+
+@pytest.fixture
+def run(pytester):
+    """Run a file of tests with the plugin; returns the result."""
+
+    def run(text):
+        pytester.makepyfile(text)
+        return pytester.runpytest_inprocess("-p", "kubesim.testing.plugin", "-p", "no:cacheprovider", "--strict-markers")
+
+    return run
+
+
+def test_the_fixture_is_a_cluster(run):
+    """Three nodes and seed 0 unless the marker says otherwise."""
+    result = run("""
+        import pytest
+        from kubesim.testing.builders import deployment
+
+        def test_default(kubesim_cluster):
+            assert (kubesim_cluster.options.nodes, kubesim_cluster.options.seed) == (3, 0)
+            kubesim_cluster.create(deployment(replicas=2))
+            kubesim_cluster.run(30)
+            assert kubesim_cluster.get("deployment/web")["status"]["readyReplicas"] == 2
+
+        @pytest.mark.kubesim(nodes=5, seed=1)
+        class TestMarked:
+            def test_class(self, kubesim_cluster):
+                assert (kubesim_cluster.options.nodes, kubesim_cluster.options.seed) == (5, 1)
+
+            @pytest.mark.kubesim(nodes=1)
+            def test_nearest(self, kubesim_cluster):
+                assert (kubesim_cluster.options.nodes, kubesim_cluster.options.seed) == (1, 1)
+    """)
+
+    result.assert_outcomes(passed=3)
+
+
+def test_mistakes_and_failures_are_told(run):
+    """A failed test's report has the seed and the time to repeat it by, and the last records that explain something."""
+    result = run("""
+        import pytest
+        from kubesim.testing.builders import pod
+
+        @pytest.mark.kubesim(5)
+        def test_bare(kubesim_cluster):
+            pass
+
+        @pytest.mark.kubesim(machines=5)
+        def test_unknown(kubesim_cluster):
+            pass
+
+        @pytest.mark.kubesim(seed=42, nodes=1)
+        def test_fails(kubesim_cluster):
+            kubesim_cluster.create(pod("unlucky"))
+            kubesim_cluster.run(10)
+            assert False
+    """)
+
+    result.assert_outcomes(failed=1, errors=2)
+    result.stdout.fnmatch_lines(["*the marker kubesim takes options by name, such as @pytest.mark.kubesim(nodes=5)*"])
+    result.stdout.fnmatch_lines(["*a cluster has no option machines; there are nodes, *"])
+    result.stdout.fnmatch_lines(
+        ["*- kubesim -*", "seed 42, 1 nodes, after 10.* s of virtual time", "*kubelet/node-1 * pod/default/unlucky*"]
+    )
+    result.stdout.no_fnmatch_line("*lease/kube-node-lease/*")
+
+
+def test_loading_the_plugin_costs_next_to_nothing():
+    """Every pytest run of every user loads it, so the simulator itself must not come along."""
+    code = "import sys, pytest; before = set(sys.modules); import kubesim.testing.plugin; print(*(set(sys.modules) - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert sorted(loaded) == ["kubesim", "kubesim.testing", "kubesim.testing.plugin"]

@@ -1,0 +1,23 @@
+"""The parts of one process, as handlers find them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aiohttp import web
+
+from vehicle_api.metrics import Metrics
+from vehicle_api.readiness import Readiness
+from vehicle_api.store import Store
+
+
+class Service(NamedTuple):
+    """What a handler may use."""
+
+    store: Store
+    readiness: Readiness
+    metrics: Metrics
+    pod: str
+
+
+SERVICE = web.AppKey("service", Service)
