@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import pydantic_core
@@ -228,13 +229,14 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def parse_query(pairs: Mapping[str, str]) -> ListQuery:
+def parse_query(pairs: Sequence[tuple[str, str]]) -> ListQuery:
     """The query of a list; BadRequest if a parameter is unknown, given twice or out of its range."""
-    if len(set(pairs)) != len(pairs):
-        twice = next(name for name in pairs if list(pairs).count(name) > 1)
-        raise BadRequest(f"the query parameter {twice!r} is given twice")
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise BadRequest(f"the query parameter {counts.most_common(1)[0][0]!r} is given twice")
     try:
-        return ListQuery.model_validate(dict(pairs))
+        return ListQuery.model_validate(given)
     except ValidationError as error:
         first = _field_errors(error)[0]
         raise BadRequest(f"the query parameter {first.field!r}: {first.detail}") from None

@@ -82,7 +82,7 @@ def _required_versions(request: web.Request) -> tuple[str, ...] | None:
 
 async def list_vehicles(request: web.Request) -> web.Response:
     """One page of the vehicles that fit."""
-    query = parse_query(request.query)
+    query = parse_query(list(request.query.items()))
     filters = query.filters
     after = decode_cursor(query.cursor, filters)
     found = await request.app[SERVICE].store.list_vehicles(filters, after, query.limit + 1)

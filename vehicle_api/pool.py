@@ -51,7 +51,7 @@ _KEEPALIVE: Final[dict[str, Any]] = {
 # SQLSTATE classes and codes that say "not now": connection, resources, operator intervention, system; serialisation
 # and deadlock, a lock not to be had, and a standby that takes no writes.
 _NOT_NOW: Final = ("08", "53", "57", "58", "40001", "40P01", "55P03", "25006", "28", "3D000")
-_SCHEMA_MISSING: Final = ("42P01", "42703", "3F000")
+_SCHEMA_MISSING: Final = ("42P01", "3F000")
 
 _log = logging.getLogger(__name__)
 

@@ -142,13 +142,13 @@ def _unknown_images(manifests: Sequence[Manifest], catalog: Catalog) -> list[str
     unknown: dict[str, None] = {}
     errors: dict[str, None] = {}
     for manifest in manifests:
-        for container, metadata_path, annotations in _containers(manifest.object):
+        for container, path, notes in _containers(manifest.object):
             image = container.get("image", "")
             try:
-                found = catalog.find_program(image, annotations, container.get("name", ""))
+                found = catalog.find_program(image, notes, container.get("name", ""))
             except UserError as error:
                 named = f"{manifest.kind.kind} {manifest.object['metadata'].get('name', '')}"
-                errors[f"{manifest.locate(metadata_path + '.annotations')}: {named}: {error}"] = None
+                errors[f"{manifest.locate(path + '.annotations')}: {named}: {error}"] = None
                 continue
             if image and not found.is_known:
                 unknown[image] = None

@@ -49,16 +49,16 @@ class Progress:
 
     def __init__(self, stream: TextIO, *, is_on: bool) -> None:
         self._stream = stream
-        self._is_on = is_on and stream.isatty()
+        self.is_on = is_on and stream.isatty()
 
     def show(self, text: str) -> None:
         """Replace the line."""
-        if self._is_on:
+        if self.is_on:
             self._stream.write(f"\r\x1b[K{text[: width_of(self._stream) - 1]}")
             self._stream.flush()
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._is_on:
+        if self.is_on:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -32,6 +32,7 @@ from kubesim.cluster.faults import Faults
 from kubesim.cluster.options import ClusterOptions
 from kubesim.cluster.recording import Recording
 from kubesim.cluster.references import find_object, nearest_name, parse_kind, parse_reference
+from kubesim.cluster.undoing import plan_undo
 from kubesim.cluster.waiting import Condition
 from kubesim.errors import UserError
 from kubesim.manifests import Manifest
@@ -226,9 +227,15 @@ class Cluster:
         self.patch(reference, {"spec": {"template": template}}, namespace)
 
     def undo_rollout(self, reference: str, revision: int = 0, namespace: str = "") -> None:
-        """Go back to an earlier revision of a Deployment; 0 means the one before."""
-        annotation = {"deprecated.deployment.rollback.to": str(revision)}
-        self.patch(reference, {"metadata": {"annotations": annotation}}, namespace)
+        """What `kubectl rollout undo` does: an earlier template of a Deployment again; 0 means the one before.
+
+        Raises:
+            UserError: it is no Deployment, it is paused, or there is no such revision.
+        """
+        deployment = self.get(reference, namespace)
+        request = plan_undo(deployment, self.list("replicasets", deployment["metadata"]["namespace"]), revision)
+        if request is not None:
+            self.send(request)
 
     def evict(self, reference: str, namespace: str = "") -> None:
         """Evict a Pod, if its disruption budget allows.

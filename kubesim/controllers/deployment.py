@@ -53,7 +53,7 @@ from kubesim.controllers.deployment_scale import (
     scale_down_budget,
     status_sum,
 )
-from kubesim.controllers.pods import index_by_controller, pods_of
+from kubesim.controllers.pods import BY_CONTROLLER, index_by_controller, orphans_in, pods_of
 from kubesim.controllers.refs import claim
 from kubesim.errors import ApiError
 
@@ -88,7 +88,7 @@ class DeploymentController:
         self._replica_sets = context.informers.lister(REPLICA_SET)
         self._pods = context.informers.lister(POD)
         index_by_controller(self._pods)
-        self._replica_sets.add_index("namespace", lambda obj: (obj["metadata"]["namespace"],))
+        index_by_controller(self._replica_sets)
         deployments = context.informers.informer(DEPLOYMENT)
         deployments.add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
         context.informers.informer(REPLICA_SET).add_handler(self._on_rs_add, self._on_rs_update, self._on_rs_delete)
@@ -107,6 +107,9 @@ class DeploymentController:
             return None
         owner = self._deployments.get(replica_set["metadata"]["namespace"], reference["name"])
         return owner if owner is not None and owner["metadata"]["uid"] == reference["uid"] else None
+
+    def _owned_by(self, deployment: Object) -> list[Object]:
+        return self._replica_sets.by_index(BY_CONTROLLER, deployment["metadata"]["uid"])
 
     def _enqueue_adopters(self, replica_set: Object) -> None:
         labels = labels_of(replica_set)
@@ -145,9 +148,7 @@ class DeploymentController:
         deployment = None if replica_set is None else self._owner_of(replica_set)
         if deployment is None or is_rolling(deployment):
             return
-        owned = [each for each in self._replica_sets.by_index("namespace", pod["metadata"]["namespace"])
-                 if (controller_of(each) or {}).get("uid") == deployment["metadata"]["uid"]]
-        if not any(pods_of(self._pods, each) for each in owned):
+        if not any(pods_of(self._pods, each) for each in self._owned_by(deployment)):
             self._enqueue(deployment)
 
     # --- what it does ---
@@ -167,7 +168,7 @@ class DeploymentController:
 
     def _sync(self, key: Key, deployment: Object) -> End:
         selects = compile_selector(deployment["spec"]["selector"])
-        candidates = self._replica_sets.by_index("namespace", key.namespace)
+        candidates = self._owned_by(deployment) + orphans_in(self._replica_sets, key.namespace)
         replica_sets = yield from claim(DEPLOYMENT, deployment, REPLICA_SET, selects, candidates)
         if "deletionTimestamp" in deployment["metadata"]:
             rollout = yield from self._sync_revision(deployment, replica_sets)

@@ -22,7 +22,7 @@ def _controller_values(pod: Object) -> tuple[str, ...]:
 
 
 def index_by_controller(lister: Lister) -> None:
-    """Have the lister answer `pods_of`."""
+    """Have the lister answer `pods_of` and `orphans_in`; it may hold any kind that is controlled."""
     lister.add_index(BY_CONTROLLER, _controller_values)
 
 
@@ -32,7 +32,7 @@ def pods_of(lister: Lister, owner: Object) -> list[Object]:
 
 
 def orphans_in(lister: Lister, namespace: str) -> list[Object]:
-    """The namespace's Pods without a controller."""
+    """The namespace's objects without a controller."""
     return list(lister.index_map(BY_CONTROLLER, "orphans/" + namespace).values())
 
 

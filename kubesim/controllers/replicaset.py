@@ -23,6 +23,7 @@ from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result,
 from kubesim.controllers.consistency import WrittenRevisions
 from kubesim.controllers.expectations import Expectations
 from kubesim.controllers.pods import (
+    BY_CONTROLLER,
     available_in_ns,
     index_by_controller,
     is_active,
@@ -69,7 +70,7 @@ class ReplicaSetController:
         self._queue = WorkQueue(context.loop)
         self._replica_sets = context.informers.lister(REPLICA_SET)
         self._pods = context.informers.lister(POD)
-        self._replica_sets.add_index("controller", _controller_uid)
+        index_by_controller(self._replica_sets)
         index_by_controller(self._pods)
         self._tally = PodTally(context.informers.informer(POD))
         context.informers.informer(REPLICA_SET).add_handler(self._enqueue, self._on_update, self._on_delete)
@@ -286,18 +287,13 @@ class ReplicaSetController:
         if reference is None:
             return []
         related: list[Object] = []
-        for sibling in self._replica_sets.by_index("controller", reference["uid"]):
+        for sibling in self._replica_sets.by_index(BY_CONTROLLER, reference["uid"]):
             related += [pod for pod in pods_of(self._pods, sibling) if is_active(pod)]
         return related
 
 
 def _unable_to_delete(error: ApiError) -> ApiError:
     return ApiError(error.code, error.reason, f"unable to delete pods: {error.message}", causes=error.causes)
-
-
-def _controller_uid(obj: Object) -> tuple[str, ...]:
-    reference = controller_of(obj)
-    return () if reference is None else (reference["uid"],)
 
 
 def pod_from_template(owner: Object) -> Object:

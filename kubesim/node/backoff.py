@@ -49,3 +49,9 @@ class Backoff:
         if entry is None or now_ns - entry[1] > 2 * MAX_NS:
             return False
         return now_ns - entry[1] < entry[0]
+
+
+def go_seconds(ns: int) -> str:
+    """A duration of whole seconds as Go prints it: `10s`, `2m40s`."""
+    minutes, seconds = divmod(ns // SECOND, 60)
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from kubesim.node.backoff import Backoff
+from kubesim.node.backoff import Backoff, go_seconds
 from kubesim.node.facts import ContainerFacts, PodFacts
 from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.plan import Kill, PodActions, compute_pod_actions
@@ -154,6 +154,7 @@ class PodWorker:
         old = self.pod
         self.pod = pod
         metadata, before = pod["metadata"], old["metadata"]
+        is_overwritten = self.writer.take_api_status(pod)
         if "deletionTimestamp" in metadata and "deletionTimestamp" not in before:
             self.terminate()
         elif self.stage == "finished":
@@ -164,7 +165,7 @@ class PodWorker:
             or metadata.get("annotations") != before.get("annotations")
         ):
             self.request_sync()
-        elif self.writer.take_api_status(pod) and self.stage == "syncing":
+        elif is_overwritten and self.stage == "syncing":
             self._compute_status()
 
     def _has_new_spec(self, old: Object) -> bool:
@@ -418,7 +419,7 @@ class PodWorker:
         delay_ns = backoff.delay_ns(key)
         text = f"Back-off restarting failed container {facts.name} in pod {self.formatted()}"
         self.event("Warning", "BackOff", text, facts.field_path)
-        message = f"back-off {_go_seconds(delay_ns)} restarting failed container={facts.name} pod={self.formatted()}"
+        message = f"back-off {go_seconds(delay_ns)} restarting failed container={facts.name} pod={self.formatted()}"
         self._remember(facts.name, Reason("CrashLoopBackOff", message))
         return record.finished_at_ns + delay_ns - now_ns
 
@@ -494,8 +495,3 @@ def _is_ready(status: Object, name: str) -> bool:
             if entry["name"] == name:
                 return bool(entry["ready"])
     return False
-
-
-def _go_seconds(ns: int) -> str:
-    minutes, seconds = divmod(ns // SECOND, 60)
-    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

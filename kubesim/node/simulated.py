@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from kubesim.node.env import expand_arguments
 from kubesim.node.hanging import Hang
 from kubesim.node.images import full_name
-from kubesim.node.runtime import (
-    ContainerConfig,
-    ContainerRecord,
-    Image,
-    OnDone,
-    PodSandbox,
-    RuntimeFailure,
-)
+from kubesim.node.runtime import ContainerConfig, ContainerRecord, Image, OnDone, PodSandbox, RuntimeFailure
 from kubesim.programs.plain import FinishedProgram
 from kubesim.programs.program import EXIT_KILLED, ExecResult
 from kubesim.programs.running import Ending, Place, RunningProcess

@@ -48,7 +48,7 @@ class Mounts:
 
     def bind(self, descriptor: int, target: str, *, is_folder: bool, is_read_only: bool) -> None:
         """Show what an O_PATH descriptor stands for at an absolute path."""
-        target = self._make(target, is_folder)
+        target = self.make(target, is_folder)
         self.mount(f"/proc/self/fd/{descriptor}", target, None, _MS_BIND | _MS_REC)
         if is_read_only:
             with contextlib.suppress(OSError):  # a mount with flags of its own can't lose them here
@@ -61,7 +61,7 @@ class Mounts:
         if os.path.isdir(target):
             self.mount("tmpfs", target, "tmpfs", 0, "mode=1777")
 
-    def _make(self, target: str, is_folder: bool) -> str:
+    def make(self, target: str, is_folder: bool) -> str:
         """Make sure that there is something to mount over; returns the path without symbolic links."""
         missing: list[str] = []
         above = target.rstrip("/") or "/"
@@ -145,6 +145,11 @@ def _prepare(libc: Any, spec: Spec) -> None:
     with contextlib.suppress(OSError):  # not where /proc is itself restricted; the machine's is seen then
         mounts.mount("proc", "/proc", "proc", 0)
     mounts.tmpfs("/dev/shm")  # noqa: S108 - the container's own
+    targets = [target for _, target, _, _ in sources]
+    for _, target, is_folder, _ in sources:
+        # Copies are made while the staging folder can still be seen: a volume may hide it.
+        if not any(target.startswith(f"{other}/") for other in targets):
+            mounts.make(target, is_folder)
     for descriptor, target, is_folder, is_read_only in sources:
         mounts.bind(descriptor, target, is_folder=is_folder, is_read_only=is_read_only)
 

@@ -19,7 +19,7 @@ _STEP_MAX_NS = 10 * SECOND
 
 @final
 class Pacer:
-    """Couples a `Loop` to an asyncio loop. Real time begins to count when it is made."""
+    """Couples a `Loop` to an asyncio loop. Real time begins to count with `start`."""
 
     def __init__(self, loop: Loop, revision: Callable[[], int]) -> None:
         """`revision` changes whenever a condition that somebody waits for may have changed."""
@@ -36,6 +36,10 @@ class Pacer:
         self._has_stopped = False
         self._is_interrupted = False
         self.aio.set_exception_handler(self._on_error)
+
+    def start(self) -> None:
+        """Let the loop's present instant be now."""
+        self._base_ns = self.loop.now_ns - time.monotonic_ns()
 
     def wall_ns(self) -> int:
         """The present instant on the loop's scale."""

@@ -14,7 +14,6 @@ from kubesim.scenario.model import EVERY, Condition, Reference, Restarts, is_wit
 from kubesim.scenario.port import Port
 
 _STATES: Final = {"ready": ready, "available": available, "bound": bound}
-_REVISION: Final = "deployment.kubernetes.io/revision"
 ABSENT: Final = "(absent)"
 # What tells Pods of a workload's new version from those of earlier ones.
 _VERSION_LABELS: Final = ("pod-template-hash", "controller-revision-hash")
@@ -115,7 +114,7 @@ def _count_pods(port: Port, condition: Condition, namespace: str) -> int:
         if not is_observed(port.find(condition.object, namespace)):
             return 0
         version = newest_version(port, condition.object, namespace)
-        pods = [pod for pod in pods if version_of(pod) == version]
+        pods = [pod for pod in pods if version and version_of(pod) == version]
     return sum(is_condition_true(pod["status"].get("conditions"), "Ready") for pod in pods)
 
 
@@ -138,18 +137,28 @@ def is_observed(obj: Object | None) -> bool:
 
 
 def newest_version(port: Port, reference: str, namespace: str) -> str:
-    """The version that a workload is going to: its update revision, or that of its latest ReplicaSet."""
+    """The version that a workload is going to: its update revision, or its ReplicaSet of the present template.
+
+    An empty text while there is none, as in a paused rollout.
+    """
     obj = port.find(reference, namespace) or {}
     revision = (obj.get("status") or {}).get("updateRevision")
     if revision:
         return str(revision)
-    uid = (obj.get("metadata") or {}).get("uid")
-    owned = [each for each in port.list("replicasets", namespace) if (controller_of(each) or {}).get("uid") == uid]
-    return version_of(max(owned, key=_revision)) if owned else ""
+    metadata = obj.get("metadata") or {}
+    for each in port.list("replicasets", metadata.get("namespace", "")):
+        owner = controller_of(each)
+        if owner is not None and owner["uid"] == metadata["uid"] and _template_of(each) == obj["spec"]["template"]:
+            return version_of(each)
+    return ""
 
 
-def _revision(replica_set: Object) -> int:
-    return int((replica_set["metadata"].get("annotations") or {}).get(_REVISION, "0"))
+def _template_of(replica_set: Object) -> Object:
+    """Its Pod template as its Deployment has it, without the label that the controller adds."""
+    template: Object = replica_set["spec"]["template"]
+    metadata = template.get("metadata") or {}
+    labels = {name: value for name, value in (metadata.get("labels") or {}).items() if name not in _VERSION_LABELS}
+    return {**template, "metadata": {**metadata, "labels": labels}}
 
 
 def count_restarts(port: Port, wanted: Restarts, namespace: str) -> int:

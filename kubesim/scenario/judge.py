@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubesim.scenario.asking import count_restarts, holds, value_of
-from kubesim.scenario.model import Bound, Expectation, describe, describe_bound, is_within
+from kubesim.scenario.model import Bound, Expectation, Restarts, describe, describe_bound, is_within
 from kubesim.scenario.outcome import Check
 from kubesim.scenario.port import Port, Users
 from kubesim.sim.loop import MILLISECOND, SECOND
@@ -43,7 +43,7 @@ def judge_at_end(
     if expectation.restarts is not None:
         wanted = expectation.restarts
         count = count_restarts(port, wanted, namespace)
-        text = f"restarts of {wanted.of}: {describe_bound(wanted).removeprefix('is ')}"
+        text = f"restarts of {wanted.of}: {_wanted(wanted)}"
         return Check(text=text, found=str(count), is_met=is_within(wanted, count))
     if expectation.ever is not None or expectation.never is not None:
         return None
@@ -52,6 +52,10 @@ def judge_at_end(
     if expectation.lost_writes is not None or expectation.kept_writes is not None:
         return _judge_writes(expectation, users)
     return _judge_requests(expectation, users, span)
+
+
+def _wanted(bound: Bound | Restarts) -> str:
+    return f"{describe_bound(bound).replace('is ', '')} wanted"
 
 
 def _found(port: Port, expectation: Expectation, namespace: str) -> str:
@@ -73,7 +77,7 @@ def _judge_requests(expectation: Expectation, users: Users, span: tuple[int, int
         return Check(text=text, found=f"{percent(counts.availability)} of {counts.total} requests", is_met=is_met)
     bound = expectation.failed_requests or Bound()
     unserved = counts.refused + counts.failed
-    text = f"requests that fail: {describe_bound(bound).removeprefix('is ')}"
+    text = f"requests that are not served: {_wanted(bound)}"
     return Check(text=text, found=f"{unserved} of {counts.total}", is_met=is_within(bound, unserved))
 
 
@@ -83,5 +87,5 @@ def _judge_writes(expectation: Expectation, users: Users) -> Check:
         bound, count, verb = expectation.lost_writes, len(audit.lost), "lost"
     else:
         bound, count, verb = expectation.kept_writes or Bound(), audit.kept, "kept"
-    text = f"acknowledged writes {verb}: {describe_bound(bound).removeprefix('is ')}"
+    text = f"acknowledged writes {verb}: {_wanted(bound)}"
     return Check(text=text, found=f"{count} of {audit.kept + len(audit.lost)}", is_met=is_within(bound, count))

@@ -19,8 +19,9 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """One step that has been run.
 
     `start_ns` is when its action was done. `healed_ns` is how long `until` took from then: None without one or where
-    it never held. `counts`, `recovery_ns` and `unserved_after_ns` (from the action to the first request that was not
-    served, and `unserved_because` of what) are None where there were no users yet.
+    it never held; `is_healing` says that it asked for readiness after an action. `counts`, `recovery_ns` and
+    `unserved_after_ns` (from the action to the first request that was not served, `unserved_because` of what) are None
+    where there were no users yet.
     """
 
     title: str
@@ -29,6 +30,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     start_ns: int
     end_ns: int
     healed_ns: int | None = None
+    is_healing: bool = False
     counts: Counts | None = None
     recovery_ns: int | None = None
     unserved_after_ns: int | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kubesim.api.objects import Object
-from kubesim.errors import ApiError
+from kubesim.errors import ApiError, UserError
 from kubesim.scenario.actions import Actor, DrainTimeout
 from kubesim.scenario.asking import holds, value_of
 from kubesim.scenario.judge import judge_at_end, seconds
@@ -41,7 +41,7 @@ class Runner:
     """One run.
 
     `applied` are the objects that the caller has applied: the first step waits for them. `on_step(title)` is called as
-    each step begins, `until_ns` is an instant to stop at.
+    each step begins, `on_act()` right before its action, `until_ns` is an instant to stop at.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class Runner:
         resolve: Callable[[str], Path],
         applied: Sequence[Object] = (),
         on_step: Callable[[str], None] = lambda _: None,
+        on_act: Callable[[], None] = lambda: None,
         until_ns: int | None = None,
     ) -> None:
         self._port = port
         self._scenario = scenario
         self._applied = applied
         self._on_step = on_step
+        self._on_act = on_act
         self._until_ns = until_ns
         self._actor = Actor(port, scenario.namespace, resolve)
         self._users: Users | None = None
@@ -114,6 +116,7 @@ class Runner:
         checks: list[Check] = []
         self._wait_for_start(step, checks)
         start_ns = port.now_ns
+        self._on_act()
         watcher = _Watcher(port, step.expect, self._scenario.namespace)
         name, argument = action_of(step)
         subject = ""
@@ -135,6 +138,7 @@ class Runner:
             start_ns=start_ns,
             end_ns=port.now_ns,
             healed_ns=healed_ns,
+            is_healing=bool(name and step.until) and all(condition.is_ == "ready" for condition in step.until),
             checks=tuple(checks + self._judge_now(step, start_ns)),
         )
         self._spans.append((outcome, [each for each in step.expect if _is_about_requests(each)]))
@@ -164,7 +168,7 @@ class Runner:
             return all(holds(port, condition, namespace) for condition in step.until)
 
         is_noticed = True
-        if action_of(step)[0] and is_so():
+        if action_of(step)[0] and port.now_ns == start_ns and is_so():
             # Nobody can have noticed yet: first it must show, then it must be over.
             is_noticed = self._wait(lambda: not is_so(), min(step.within, _NOTICED_NS))
         is_met = self._wait(is_so, max(0, step.within - (port.now_ns - start_ns)))

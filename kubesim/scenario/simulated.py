@@ -9,7 +9,7 @@ from typing import Any, TextIO, final
 from kubesim.api.objects import Object, controller_of
 from kubesim.cluster import Cluster
 from kubesim.errors import ApiError, UserError
-from kubesim.scenario.port import DISTURBANCES, split_reference
+from kubesim.scenario.port import DISTURBANCES, Users, split_reference
 from kubesim.sim.loop import SECOND
 from kubesim.users.ledger import Audit
 from kubesim.users.load import Load
@@ -49,11 +49,10 @@ class SimulatedUsers:
         self._load.stop()
 
 
-@final
 class SimulatedPort:
     """A simulated cluster, for a scenario. `stdin` is what a manifest path of `-` reads."""
 
-    disturbances = DISTURBANCES
+    disturbances: Sequence[str] = DISTURBANCES
 
     def __init__(self, cluster: Cluster, stdin: TextIO | None = None) -> None:
         self.cluster = cluster
@@ -156,7 +155,7 @@ class SimulatedPort:
         do: Callable[[str], None] = getattr(self.cluster.faults, name)
         do(node)
 
-    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> SimulatedUsers:
+    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> Users:
         load = self.cluster.load(service, namespace, rate_per_second=rate_per_second, write_percent=write_percent)
         self._loads.append(load)
         return SimulatedUsers(self.cluster, load)

@@ -144,6 +144,10 @@ class Report:
             return sent_ns[first_bad], None
         return sent_ns[first_bad], sent_ns[good]
 
+    def slowest_ns(self) -> int:
+        """How long the slowest answer or failure took, 0 when there was none."""
+        return max(self._durations_ns, default=0)
+
     def duration_ns(self, share: float) -> int | None:
         """The duration that this share of the served requests did not exceed, e.g. 0.99; None when none was served."""
         served = sorted(

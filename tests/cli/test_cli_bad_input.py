@@ -160,7 +160,10 @@ def test_a_file_of_100_megabytes(tmp_path, monkeypatch, capsys):
         (["--scenario", "nothing.yaml"], "nothing.yaml: there is no such scenario file; check the path"),
         ([STACK, "--until", "soon"], "--until: 'soon' is no time; write it as in 90s, 5m or 1h30m"),
         ([STACK, "--node-cpu", "1z"], "--node-cpu: '1z' is no quantity; write it as in 4, 500m or 8Gi"),
-        ([STACK, "--trace", "nowhere/t"], "nowhere/t: cannot be written: no such file or directory; name another file"),
+        (
+            [STACK, "--trace", "nowhere/t"],
+            "nowhere/t: cannot be written: there is no folder nowhere; name another file",
+        ),
         (["-", "-"], "-: standard input can be read once; name it once"),
     ],
     ids=[
@@ -212,3 +215,14 @@ def test_a_mistake_on_standard_input(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("kind: Pod\n"))
 
     assert errors_of(capsys, "-")[0] == '<stdin>:1: the object has no apiVersion; add it, as in "apiVersion: apps/v1"'
+
+
+def test_nothing_is_half_done(tmp_path, monkeypatch, capsys):
+    """A refused run leaves the trace of the run before as it was."""
+    monkeypatch.chdir(tmp_path)
+    Path("m.yaml").write_text(DEPLOYMENT.format(name="web", app="other", more=""))
+    Path("trace.jsonl").write_text("of the run before")
+
+    errors_of(capsys, "m.yaml", "--trace", "trace.jsonl")
+
+    assert Path("trace.jsonl").read_text() == "of the run before"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubesim.cli.timeline import Line, narrate, together
+from kubesim.cli.timeline import Line, Narrator, together
 from kubesim.cluster import Cluster, ready
 
 
@@ -33,7 +33,7 @@ def test_what_comes_much_later_is_told_apart():
 
 def story(cluster):
     """The lines of a cluster, without their times."""
-    return [f"{line.actor}: {line.text}" for line in together(narrate(cluster.trace.records))]
+    return [f"{line.actor}: {line.text}" for line in together(Narrator().tell(cluster.trace.records))]
 
 
 def test_a_crash_is_told_in_order():

@@ -75,7 +75,11 @@ def differences(recorded: dict[str, Any], simulated: dict[str, Any], subject: st
             open_.append(history)
         else:
             left.remove(match)
-    lines = [] if len(open_) == len(left) else [f"{len(wanted)} objects recorded, {len(wanted) - len(open_) + len(left)} simulated"]
+    lines = (
+        []
+        if len(open_) == len(left)
+        else [f"{len(wanted)} objects recorded, {len(wanted) - len(open_) + len(left)} simulated"]
+    )
     for history, other in zip(open_, left, strict=False):
         lines += compare(history, other)
     return lines
@@ -106,13 +110,18 @@ def _history_differences(recorded: list[Any], simulated: list[Any]) -> list[str]
         if wanted[1] != got[1]:
             only = {k: v for k, v in wanted[1].items() if k not in got[1] or got[1][k] != v}
             other = {k: v for k, v in got[1].items() if k not in wanted[1] or wanted[1][k] != v}
-            return [f"step {number}: recorded +{wanted[0]} {json.dumps(only)}", f"         simulated +{got[0]} {json.dumps(other)}"]
+            return [
+                f"step {number}: recorded +{wanted[0]} {json.dumps(only)}",
+                f"         simulated +{got[0]} {json.dumps(other)}",
+            ]
         is_of_users = not wanted[1].keys().isdisjoint(USERS_FIELDS) or wanted[1].get("phase") == "Released"
         if number and not is_of_users and abs(wanted[0] - got[0]) > _slack(*recorded[number - 1 : number + 1]):
             return [f"step {number}: recorded after {wanted[0]} s, simulated after {got[0]} s: {json.dumps(wanted[1])}"]
     if len(recorded) != len(simulated):
         more, whose = (recorded, "recorded") if len(recorded) > len(simulated) else (simulated, "simulated")
-        return [f"only {whose}: step {min(len(recorded), len(simulated))} and on, {json.dumps(more[min(len(recorded), len(simulated))])}"]
+        return [
+            f"only {whose}: step {min(len(recorded), len(simulated))} and on, {json.dumps(more[min(len(recorded), len(simulated))])}"
+        ]
     return []
 
 

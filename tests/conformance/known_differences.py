@@ -4,12 +4,15 @@ from __future__ import annotations
 
 _CHANCE = "chance of that run: "
 _NO_FILES = "gap: a simulated image has neither files nor a user, so every command starts"
-_PAUSED = "the recorded kubelet was paused and went on, the simulated one is stopped and starts anew"
+_PAUSED = "the recorded kubelet was paused and found its runtime down for 10 s, the simulated one only had no network"
 _SHUFFLE = "gap: the volume binder races with itself and puts its finalizer back before the deletion"
 
 KNOWN: dict[tuple[str, str], str] = {
     ("a6-lifecycle-hooks", "pods/postfail"): _CHANCE + "a relist saw the second container between start and end",
-    ("a7-restart-policy", "events of pods/deadline"): "gap: upstream repeats DeadlineExceeded at each status until the end",
+    (
+        "a7-restart-policy",
+        "events of pods/deadline",
+    ): "gap: upstream repeats DeadlineExceeded at each status until the end",
     ("b1-crashloop", "pods/crash"): _CHANCE + "which sync of the last back-off came before the end of the recording",
     ("b2-image-errors", "pods/nocommand"): _NO_FILES,
     ("b2-image-errors", "pods/nonroot"): _NO_FILES,
@@ -32,7 +35,6 @@ KNOWN: dict[tuple[str, str], str] = {
     ("f2-volumes", "persistentvolumes/pv~later"): _SHUFFLE,
     ("f2-volumes", "persistentvolumeclaims/empty"): _CHANCE + "the phase of the binder's resync of 15 s",
     ("h1-kubelet-stopped", "nodes/node-1"): _PAUSED,
-    ("h1-kubelet-stopped", "statefulsets/db"): _PAUSED,
     ("h1-kubelet-stopped", "pods/db-0"): _PAUSED,
     ("h1-kubelet-stopped", "events of pods/web~1~"): _PAUSED,
     ("h1-kubelet-stopped", "events of pods/db-0"): _PAUSED,

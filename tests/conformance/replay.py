@@ -17,7 +17,7 @@ from kubesim.api.requests import Options, create, create_subresource, delete, pa
 from kubesim.api.timestamps import to_micro_time, to_time
 from kubesim.cluster import Cluster
 from kubesim.cluster.references import parse_kind, parse_reference
-from kubesim.errors import ApiError
+from kubesim.errors import ApiError, UserError
 from kubesim.node.simulated import ImageCatalogue
 from kubesim.sim.loop import SECOND
 from kubesim.store.watch import Watch
@@ -91,10 +91,7 @@ class Replay:
         for reference in references:
             word, _, name = reference.partition("/")
             namespace = "" if word in {"node", "pv", "sc", "ns"} else self.namespace
-            if name:
-                names = [name]
-            else:
-                names = [each["metadata"]["name"] for each in self.cluster.list(word, namespace)]
+            names = [name] if name else [each["metadata"]["name"] for each in self.cluster.list(word, namespace)]
             for each in names:
                 self.cluster.delete(f"{word}/{each}", namespace, grace_period_s=grace, **options)
 
@@ -124,7 +121,6 @@ class Replay:
 
     # --- waiting ---
 
-
     def sleep(self, seconds: float) -> None:
         self.cluster.run(seconds)
 
@@ -135,7 +131,7 @@ class Replay:
         def is_so(_: Any) -> bool:
             try:
                 return bool(holds(self))
-            except (LookupError, TypeError, ValueError, Exception):
+            except (LookupError, TypeError, UserError):  # what is looked at is not there yet
                 return False
 
         came = self.cluster.wait(is_so, timeout)
@@ -161,7 +157,13 @@ class Replay:
             labels = {"kubernetes.io/hostname": name, **shape.get("labels", {})}
             node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
             self.cluster.send(create(NODE, {**node, "spec": {"taints": shape.get("taints", [])}}))
-            capacity = {"cpu": "4", "memory": "8Gi", "pods": "10", "ephemeral-storage": "10Gi", **shape.get("alloc", {})}
+            capacity = {
+                "cpu": "4",
+                "memory": "8Gi",
+                "pods": "10",
+                "ephemeral-storage": "10Gi",
+                **shape.get("alloc", {}),
+            }
             now = to_time(self.cluster.now_ns)
             rows = (
                 ("MemoryPressure", "False", "KubeletHasSufficientMemory"),

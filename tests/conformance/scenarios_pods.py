@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replay import Replay
 
+READY_FILE = "/tmp/ready"  # noqa: S108 - in a simulated container
 IMG = "image: python:3.11-slim, imagePullPolicy: IfNotPresent"
 QUIT = """command: [sh, -c, 'trap "exit 0" TERM; sleep 3600 & wait']"""
 
@@ -52,10 +53,10 @@ containers:
     )
     r.pod_ready("probed")
     r.sleep(1)
-    r.exec("probed", "rm", "/tmp/ready")
+    r.exec("probed", "rm", READY_FILE)
     r.wait(lambda r: conditions(r, "probed")["Ready"] == "False", 20)
     r.sleep(3)
-    r.exec("probed", "touch", "/tmp/ready")
+    r.exec("probed", "touch", READY_FILE)
     r.pod_ready("probed")
     r.delete("pod/probed")
     r.gone("pods", "probed")
@@ -158,7 +159,11 @@ def deletion(r: Replay) -> None:
     sleeps = f"{IMG}, command: [sleep, '3600']"
     manifests = [one("ignores", sleeps, 8), one("quits", f"{IMG}, {QUIT}", 30)]
     manifests += [one(name, sleeps, 30) for name in ("short", "forced", "twice")]
-    hold = pod("final", f"terminationGracePeriodSeconds: 1\ncontainers:\n- {{name: main, {sleeps}}}", ", finalizers: [example.com/hold]")
+    hold = pod(
+        "final",
+        f"terminationGracePeriodSeconds: 1\ncontainers:\n- {{name: main, {sleeps}}}",
+        ", finalizers: [example.com/hold]",
+    )
     r.apply("---\n".join([*manifests, hold]))
     r.pod_ready("ignores", "quits", "short", "forced", "twice", "final")
     r.sleep(1)
@@ -205,7 +210,8 @@ def hooks(r: Replay) -> None:
 def restart_policies(r: Replay) -> None:
     rows = [("never0", "Never", 0), ("never1", "Never", 1), ("onfail0", "OnFailure", 0), ("onfail1", "OnFailure", 1)]
     manifests = [
-        one(n, f"{IMG}, command: [sh, -c, 'sleep 1; exit {c}']", spec=f"restartPolicy: {policy}\n") for n, policy, c in rows
+        one(n, f"{IMG}, command: [sh, -c, 'sleep 1; exit {c}']", spec=f"restartPolicy: {policy}\n")
+        for n, policy, c in rows
     ]
     fast, slow = f"{IMG}, command: [sh, -c, 'sleep 1; exit 1']", f"{IMG}, command: [sh, -c, 'sleep 6; exit 0']"
     manifests += [
@@ -228,7 +234,9 @@ def crash_loops(r: Replay) -> None:
     probe = "readinessProbe: {exec: {command: [cat, /nope]}, periodSeconds: 2}"
     r.apply(one("crashprobed", f"{IMG}, command: [sh, -c, 'sleep 2; exit 1'], {probe}"))
     good, bad = f"{IMG}, command: [sleep, '9999']", f"{IMG}, command: [sh, -c, 'sleep 1; exit 2']"
-    r.apply(pod("mixed", f"terminationGracePeriodSeconds: 1\ncontainers:\n- {{name: good, {good}}}\n- {{name: bad, {bad}}}"))
+    r.apply(
+        pod("mixed", f"terminationGracePeriodSeconds: 1\ncontainers:\n- {{name: good, {good}}}\n- {{name: bad, {bad}}}")
+    )
     r.sleep(390.8)
     r.delete("pod")
     r.none()
@@ -272,7 +280,9 @@ def failing_probes(r: Replay) -> None:
 
     def probed(name: str, probe: str, command: str = "command: [sleep, '3600']") -> str:
         image = IMG.replace(", ", "\n  ")
-        return pod(name, f"terminationGracePeriodSeconds: 2\ncontainers:\n- name: main\n  {image}\n  {command}\n  {probe}")
+        return pod(
+            name, f"terminationGracePeriodSeconds: 2\ncontainers:\n- name: main\n  {image}\n  {command}\n  {probe}"
+        )
 
     r.apply(
         "---\n".join(
@@ -286,11 +296,18 @@ def failing_probes(r: Replay) -> None:
                     "livenessProbe: {httpGet: {path: /bad, port: 8080}, initialDelaySeconds: 3, periodSeconds: 3, failureThreshold: 2}",
                     server,
                 ),
-                probed("liverefused", "livenessProbe: {httpGet: {path: /, port: 9999}, periodSeconds: 5, failureThreshold: 2}"),
-                probed("startfail", "startupProbe: {exec: {command: [cat, /nope]}, periodSeconds: 1, failureThreshold: 3}"),
+                probed(
+                    "liverefused",
+                    "livenessProbe: {httpGet: {path: /, port: 9999}, periodSeconds: 5, failureThreshold: 2}",
+                ),
+                probed(
+                    "startfail", "startupProbe: {exec: {command: [cat, /nope]}, periodSeconds: 1, failureThreshold: 3}"
+                ),
                 probed("readyfail", "readinessProbe: {httpGet: {path: /bad, port: 8080}, periodSeconds: 2}", server),
                 probed("readytcp", "readinessProbe: {tcpSocket: {port: 5999}, periodSeconds: 3}"),
-                probed("timeout", "readinessProbe: {exec: {command: [sleep, '5']}, periodSeconds: 4, timeoutSeconds: 1}"),
+                probed(
+                    "timeout", "readinessProbe: {exec: {command: [sleep, '5']}, periodSeconds: 4, timeoutSeconds: 1}"
+                ),
                 probed(
                     "httptimeout",
                     "readinessProbe: {httpGet: {path: /, port: 81, host: 192.0.2.1}, periodSeconds: 4, timeoutSeconds: 1}",

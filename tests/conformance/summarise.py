@@ -259,14 +259,19 @@ def _volume(obj: Object, _: Names) -> Object:
 
 def _budget(obj: Object, _: Names) -> Object:
     status = obj.get("status") or {}
-    state = {field: status.get(field) for field in ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")}
+    state = {
+        field: status.get(field) for field in ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
+    }
     state["gen"] = f"{obj['metadata'].get('generation')}/{status.get('observedGeneration', '')}"
     state["disrupted"] = len(status.get("disruptedPods") or ())
     return state
 
 
 def _node(obj: Object, _: Names) -> Object:
-    taints = [f"{taint['key'].removeprefix('node.kubernetes.io/')}:{taint['effect']}" for taint in obj["spec"].get("taints") or ()]
+    taints = [
+        f"{taint['key'].removeprefix('node.kubernetes.io/')}:{taint['effect']}"
+        for taint in obj["spec"].get("taints") or ()
+    ]
     return {"taints": sorted(taints), "unschedulable": bool(obj["spec"].get("unschedulable"))}
 
 
@@ -288,7 +293,10 @@ def is_of_namespace(resource: str, obj: Object, namespace: str) -> bool:
     """Whether an object belongs to a run in that namespace."""
     name = obj["metadata"]["name"]
     if resource == "persistentvolumes":
-        return not name.startswith(FOREIGN) and (obj["spec"].get("claimRef") or {"namespace": namespace})["namespace"] == namespace
+        return (
+            not name.startswith(FOREIGN)
+            and (obj["spec"].get("claimRef") or {"namespace": namespace})["namespace"] == namespace
+        )
     if resource == "nodes":
         return not name.startswith(FOREIGN)
     return obj["metadata"].get("namespace") == namespace
@@ -303,7 +311,9 @@ def read_recording(path: Path) -> list[Entry]:
         for line in sorted(lines, key=lambda line: line["t"])
         if line.get("res") in (*RECORDED, "events") and is_of_namespace(line["res"], line["obj"], head["namespace"])
     ]
-    volumes = {e.object["metadata"]["name"] for e in entries if e.resource == "persistentvolumes" and e.type != "INITIAL"}
+    volumes = {
+        e.object["metadata"]["name"] for e in entries if e.resource == "persistentvolumes" and e.type != "INITIAL"
+    }
     return [
         entry
         for entry in entries

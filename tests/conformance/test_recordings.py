@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scenarios_clusters
+import scenarios_controllers
+import scenarios_nodes
 import scenarios_pods
 from differences import differences, subjects
 from known_differences import KNOWN
 from replay import Replay
 
 FACTS = Path(__file__).parent / "facts"
-SCENARIOS = {**scenarios_pods.SCENARIOS, **scenarios_clusters.SCENARIOS}
+SCENARIOS = {**scenarios_pods.SCENARIOS, **scenarios_controllers.SCENARIOS, **scenarios_nodes.SCENARIOS}
 # Recordings whose scenarios bring all their nodes themselves.
 OWN_NODES = ("h1", "k2")
 

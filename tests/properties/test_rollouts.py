@@ -36,8 +36,9 @@ def set_template(cluster, value):
     cluster.patch("deployment/web", {"spec": {"template": change}})
 
 
-def new_cluster(seed=0):
-    return Cluster(nodes=3, seed=seed, limits=None, programs=PROGRAM)
+def new_cluster(seed=0, nodes=3):
+    """A cluster whose Pods are ready after 1.5 s and take 0.5 s to end."""
+    return Cluster(nodes=nodes, seed=seed, limits=None, programs=PROGRAM)
 
 
 @given(

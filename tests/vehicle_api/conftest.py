@@ -40,8 +40,7 @@ def postgres_server(tmp_path_factory):
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     server.start()
     yield server
-    if server.is_running:
-        server.stop()
+    server.kill()
 
 
 @pytest.fixture
@@ -52,15 +51,44 @@ def postgres(postgres_server):
     return postgres_server
 
 
-@pytest.fixture
-def environment(postgres):
-    """What the environment of a service says that has an empty database to itself."""
+def _execute(postgres, database, statement):
     import psycopg2
 
+    connection = psycopg2.connect(host="127.0.0.1", port=postgres.port, user=USER, password=PASSWORD, dbname=database)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
+
+
+def _environment(postgres, database):
+    return {**postgres.environment, "POSTGRES_DB": database, "POD_NAME": "pod-under-test", "LISTEN_HOST": "127.0.0.1"}
+
+
+@pytest.fixture
+def environment(postgres):
+    """What the environment of a service says that has a new database to itself."""
     name = f"test_{next(_numbers)}"
-    admin = psycopg2.connect(host="127.0.0.1", port=postgres.port, user=USER, password=PASSWORD, dbname="postgres")
-    admin.autocommit = True
-    with admin.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} STRATEGY wal_log")
-    admin.close()
-    return {**postgres.environment, "POSTGRES_DB": name, "POD_NAME": "pod-under-test", "LISTEN_HOST": "127.0.0.1"}
+    _execute(postgres, "postgres", f"CREATE DATABASE {name} STRATEGY wal_log")
+    return _environment(postgres, name)
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres_server):
+    """A database with its schema in place."""
+    from vehicle_api.migrations import STEPS
+
+    if not postgres_server.is_running:
+        postgres_server.start()
+    _execute(postgres_server, "postgres", "CREATE DATABASE shared")
+    _execute(postgres_server, "shared", "CREATE TABLE schema_steps (step integer PRIMARY KEY, at timestamptz NOT NULL)")
+    for number, step in enumerate(STEPS, 1):
+        _execute(postgres_server, "shared", f"{step}; INSERT INTO schema_steps VALUES ({number}, now())")
+    return "shared"
+
+
+@pytest.fixture
+def emptied_environment(postgres, shared_database):
+    """What the environment of a service says whose database has a schema and nothing in it."""
+    _execute(postgres, shared_database, "TRUNCATE vehicles, idempotency_keys RESTART IDENTITY")
+    return _environment(postgres, shared_database)

@@ -17,6 +17,8 @@ from vehicle_api.app import make_app
 from vehicle_api.pool import Pool
 from vehicle_api.settings import read_settings
 
+# With this begins PostgreSQL's answer to a statement that gives rows.
+ROW_DESCRIPTION = b"T"
 ROOT = Path(__file__).parents[2]
 VEHICLE = {
     "vin": "1HGCM82633A004352",
@@ -129,6 +131,8 @@ class Proxy:
         self.opened = 0
         self._tasks: set[asyncio.Task] = set()
         self.arrival = asyncio.Event()
+        self._is_cutting = False
+        self.cuts = 0
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -150,6 +154,10 @@ class Proxy:
         """What was held up passes, and all that follows."""
         self._passes.set()
 
+    def cut_after_next_answer(self) -> None:
+        """The database's next answer to a question is withheld, and the connection is cut instead."""
+        self._is_cutting = True
+
     async def _serve(self, reader, writer) -> None:
         self.opened += 1
         self._tasks.add(asyncio.current_task())
@@ -159,7 +167,19 @@ class Proxy:
             await self._passes.wait()
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
             stack.callback(there_writer.close)
-            await asyncio.gather(self._copy(reader, there_writer), self._copy(there_reader, writer))
+            await asyncio.gather(self._copy(reader, there_writer), self._copy_back(there_reader, writer))
+
+    async def _copy_back(self, reader, writer) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                await self._passes.wait()
+                if self._is_cutting and data.startswith(ROW_DESCRIPTION):
+                    self._is_cutting = False
+                    self.cuts += 1
+                    break
+                writer.write(data)
+                await writer.drain()
+        writer.close()
 
     async def _copy(self, reader, writer) -> None:
         with contextlib.suppress(OSError):

@@ -22,6 +22,12 @@ SELECT = "SELECT 1"
 AT_ONCE_SECONDS = 1.0
 
 
+@pytest.fixture
+def environment(emptied_environment):
+    """All tests here share a database."""
+    return emptied_environment
+
+
 async def fill(pool, number):
     """Have this many connections open and idle."""
     await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.02)", is_idempotent=False) for _ in range(number)))
@@ -163,6 +169,7 @@ async def test_an_idempotent_statement_survives_its_connection(environment):
     """It is tried once more on a new connection; one that is not, is not."""
     ending = "SELECT pg_terminate_backend(pid, 5000) FROM once WHERE pid = pg_backend_pid()"
     async with open_pool(environment, size=1) as pool:
+        await pool.fetch("DROP TABLE IF EXISTS once", is_idempotent=False)
         await pool.fetch("CREATE TABLE once AS SELECT pg_backend_pid() AS pid", is_idempotent=False)
         assert await pool.fetch(ending, is_idempotent=True) == []
         assert pool.events["retried"] == 1

@@ -14,6 +14,7 @@ _TYPE_NAMES = {
     int: "int64",
     float: "float64",
 }
+_ABSENT: Any = object()
 _JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
@@ -39,11 +40,18 @@ def is_same(left: Any, right: Any) -> bool:
     """Deep equality in which `1` and `true` differ."""
     if left is right:
         return True
-    if type(left) is not type(right):
+    kind = type(left)
+    if kind is not type(right):
         return False
-    if isinstance(left, dict):
-        return len(left) == len(right) and all(key in right and is_same(left[key], right[key]) for key in left)
-    if isinstance(left, list):
+    if kind is dict:
+        if len(left) != len(right):
+            return False
+        for key, value in left.items():
+            other = right.get(key, _ABSENT)
+            if value is not other and not is_same(value, other):
+                return False
+        return True
+    if kind is list:
         return len(left) == len(right) and all(map(is_same, left, right))
     return bool(left == right)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from kubesim.cli.inputs import Input, read_input
 from kubesim.cli.report.finding import Finding
@@ -17,9 +15,12 @@ from kubesim.errors import UserError
 from kubesim.scenario.fields import parse_duration
 from kubesim.scenario.runner import Runner
 from kubesim.scenario.simulated import SimulatedPort
+from kubesim.sim.loop import SECOND
+from kubesim.sim.trace import Record
 
 EXIT_HEALTHY = 0
 EXIT_NOT_MET = 1
+_RECORDS_A_LINE = 500
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,10 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
     """
     until_ns = _until(arguments.until)
     given = read_input(arguments)
-    with _trace_file(arguments.trace) as trace_file:
-        finding = _simulate(given, arguments, until_ns)
-        if trace_file is not None:
-            trace_file.writelines(finding.cluster.trace.lines())
+    _check_writable(arguments.trace)
+    finding = _simulate(given, arguments, until_ns)
+    if arguments.trace is not None:
+        _write_trace(Path(arguments.trace), finding.cluster)
     _report(finding, arguments)
     return EXIT_HEALTHY if finding.outcome.is_met else EXIT_NOT_MET
 
@@ -47,20 +48,26 @@ def _until(text: str | None) -> int | None:
     return until_ns
 
 
-@contextmanager
-def _trace_file(name: str | None) -> Iterator[BinaryIO | None]:
-    """The file for the trace, opened before the run, so that nothing is run in vain."""
+def _check_writable(name: str | None) -> None:
+    """Refuses a file that cannot be written before anything is run in vain; nothing is written yet."""
     if name is None:
-        yield None
         return
+    path = Path(name)
+    if path.is_dir():
+        raise UserError(f"{name}: cannot be written: it is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{name}: cannot be written: there is no folder {path.parent}; name another file")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{name}: cannot be written: permission denied; name another file")
+
+
+def _write_trace(path: Path, cluster: Cluster) -> None:
     try:
-        file = Path(name).open("wb")  # noqa: SIM115 - closed below
+        with path.open("wb") as file:
+            file.writelines(cluster.trace.lines())
     except OSError as error:
-        raise UserError(
-            f"{name}: cannot be written: {(error.strerror or 'unknown').lower()}; name another file"
-        ) from error
-    with file:
-        yield file
+        why = (error.strerror or "unknown").lower()
+        raise UserError(f"{path}: cannot be written: {why}; name another file") from error
 
 
 def _simulate(given: Input, arguments: argparse.Namespace, until_ns: int | None) -> Finding:
@@ -68,15 +75,46 @@ def _simulate(given: Input, arguments: argparse.Namespace, until_ns: int | None)
     with Cluster(given.options) as cluster:
         applied = cluster.apply_loaded(given.manifests)
 
-        def on_step(title: str) -> None:
-            progress.show(f"{cluster.now_ns // 1_000_000_000:5d} s  {title} …")
-
+        telling = _Telling(progress, cluster)
+        if progress.is_on:
+            cluster.trace.listeners.append(telling.on_record)
         try:
             port = SimulatedPort(cluster)
-            outcome = Runner(port, given.scenario, given.resolve, applied, on_step, until_ns).run()
+            outcome = Runner(
+                port, given.scenario, given.resolve, applied, telling.on_step, telling.on_act, until_ns
+            ).run()
         finally:
             progress.clear()
-        return Finding(cluster, outcome, applied, given.notes)
+        return Finding(cluster, outcome, applied, given.notes, telling.bounds)
+
+
+class _Telling:
+    """Keeps the progress line, and where in the trace each step's action stands."""
+
+    def __init__(self, progress: Progress, cluster: Cluster) -> None:
+        self._progress = progress
+        self._cluster = cluster
+        self._title = ""
+        self._records = 0
+        self.bounds: list[int] = []
+
+    def on_step(self, title: str) -> None:
+        """A step begins."""
+        self._title = title
+        self._show()
+
+    def on_act(self) -> None:
+        """A step's action comes next."""
+        self.bounds.append(len(self._cluster.trace.records))
+
+    def on_record(self, _: Record) -> None:
+        """Something has happened; a line for each would cost more than the run."""
+        self._records += 1
+        if self._records % _RECORDS_A_LINE == 0:
+            self._show()
+
+    def _show(self) -> None:
+        self._progress.show(f"{self._cluster.now_ns // SECOND:5d} s  {self._title} …")
 
 
 def _report(finding: Finding, arguments: argparse.Namespace) -> None:

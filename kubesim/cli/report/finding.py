@@ -18,6 +18,8 @@ class Finding(NamedTuple):
     outcome: Outcome
     applied: Sequence[Object]
     notes: Sequence[str]
+    # For each step how many records of the trace there were before its action.
+    bounds: Sequence[int]
 
     def objects(self) -> dict[str, list[Object]]:
         """The user's objects of the kinds that are printed, by plural."""

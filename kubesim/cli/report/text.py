@@ -9,7 +9,7 @@ from kubesim.cli.commands.version import KUBERNETES, VERSION
 from kubesim.cli.printing import print_tables
 from kubesim.cli.report.finding import Finding
 from kubesim.cli.terminal import Paint, width_of
-from kubesim.cli.timeline import Line, narrate, together
+from kubesim.cli.timeline import Line, Narrator, together
 from kubesim.scenario.judge import percent, seconds
 from kubesim.scenario.outcome import Check, Outcome, StepOutcome
 from kubesim.sim.loop import MILLISECOND, SECOND
@@ -68,21 +68,19 @@ def _heading(text: str, paint: Paint, width: int) -> str:
 
 
 def _timeline(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
-    lines = list(narrate(finding.cluster.trace.records))
-    steps = finding.outcome.steps
-    begun = 0
-    for index, step in enumerate(steps):
+    records = finding.cluster.trace.records
+    narrator = Narrator()
+    bounds = [*finding.bounds, len(records)]
+    for number, step in enumerate(finding.outcome.steps):
         yield ""
         yield _heading(step.title, paint, width)
-        end_ns = steps[index + 1].start_ns if index + 1 < len(steps) else finding.outcome.end_ns + 1
-        first = begun
-        while begun < len(lines) and lines[begun].at_ns < end_ns:
-            begun += 1
-        shown = _with_users(together(lines[first:begun]), step)
-        for number, line in enumerate(shown):
-            if len(shown) <= _LINES_MAX or not _LINES_FIRST <= number < len(shown) - _LINES_LAST:
+        first = 0 if number == 0 else bounds[number]
+        lines = together(narrator.tell(records[first : bounds[number + 1]]))
+        shown = _with_users(lines, step)
+        for index, line in enumerate(shown):
+            if len(shown) <= _LINES_MAX or not _LINES_FIRST <= index < len(shown) - _LINES_LAST:
                 yield from _timeline_line(line, paint, width)
-            elif number == _LINES_FIRST:
+            elif index == _LINES_FIRST:
                 yield paint(
                     f"{'':12}… {len(shown) - _LINES_FIRST - _LINES_LAST} more lines like these; --trace has everything",
                     "dim",
@@ -127,7 +125,7 @@ def _wrapped(text: str, width: int, indent: str) -> Iterator[str]:
 def _step_result(step: StepOutcome, paint: Paint) -> Iterator[str]:
     """The measured line under a step, and each expectation of it that did not hold."""
     parts = []
-    if step.healed_ns is not None and step.action:
+    if step.healed_ns is not None and step.is_healing:
         parts.append(f"healed in {seconds(step.healed_ns)}" if step.healed_ns else "nothing was disturbed")
     elif step.healed_ns is not None:
         parts.append(f"done after {seconds(step.healed_ns)}")
@@ -149,7 +147,7 @@ def _step_result(step: StepOutcome, paint: Paint) -> Iterator[str]:
 
 def _check(check: Check, paint: Paint) -> str:
     mark = paint("✓", "green", "bold") if check.is_met else paint("✗", "red", "bold")
-    return f"{mark} {check.text}: {check.found}"
+    return f"{mark} {check.text} — {check.found}"
 
 
 def _requests(outcome: Outcome, paint: Paint) -> Iterator[str]:
@@ -166,7 +164,7 @@ def _requests(outcome: Outcome, paint: Paint) -> Iterator[str]:
         recovery = (
             "not yet" if step.recovery_ns is None else seconds(step.recovery_ns) if unserved else "nobody noticed"
         )
-        healed = "-" if step.healed_ns is None else seconds(step.healed_ns)
+        healed = seconds(step.healed_ns) if step.is_healing and step.healed_ns is not None else "-"
         rows.append(
             (step.title, str(step.counts.total), str(unserved), percent(step.counts.availability), healed, recovery)
         )
@@ -214,7 +212,7 @@ def verdict_lines(finding: Finding, paint: Paint) -> Iterator[str]:
 
 
 def _achievements(outcome: Outcome, met: int) -> list[str]:
-    healed = sum(step.healed_ns is not None and bool(step.action) for step in outcome.steps)
+    healed = sum(step.healed_ns is not None and step.is_healing for step in outcome.steps)
     parts = [f"{met} expectations held" if met != 1 else "1 expectation held"]
     if healed:
         parts.append(f"healed from {healed} disturbance{'s' if healed != 1 else ''}")

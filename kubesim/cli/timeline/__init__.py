@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from kubesim.cli.timeline.line import Line, together
-from kubesim.cli.timeline.narrator import narrate
+from kubesim.cli.timeline.narrator import Narrator
 
-__all__ = ["Line", "narrate", "together"]
+__all__ = ["Line", "Narrator", "together"]

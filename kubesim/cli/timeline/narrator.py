@@ -7,7 +7,7 @@ what it was and tells what a reader would ask about; status bookkeeping, leases 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, final
 
 from kubesim.api.objects import Object
 from kubesim.cli.timeline.line import Line
@@ -26,17 +26,22 @@ from kubesim.sim.trace import Record
 _SILENT: Final = ("lease", "endpoints", "controllerrevision", "serviceaccount", "poddisruptionbudget")
 
 
-def narrate(records: Iterable[Record]) -> Iterator[Line]:
-    """The lines of a run, in order, none joined yet."""
-    world = World()
-    for record in records:
-        if record.data is None or "object" not in record.data:
-            yield Line(record.at_ns, record.actor, f"{_last_part(record.subject)}: {record.detail}")
-            continue
-        kind = record.subject.partition("/")[0]
-        yield from (
-            line._replace(actor=_role(line.actor)) for line in _tell(world, record, kind, record.data["object"])
-        )
+@final
+class Narrator:
+    """Tells a trace in one go or piece by piece: it remembers the objects from one piece to the next."""
+
+    def __init__(self) -> None:
+        self._world = World()
+
+    def tell(self, records: Iterable[Record]) -> Iterator[Line]:
+        """The lines of the records, in order, none joined yet."""
+        for record in records:
+            if record.data is None or "object" not in record.data:
+                yield Line(record.at_ns, record.actor, f"{_last_part(record.subject)}: {record.detail}")
+                continue
+            kind = record.subject.partition("/")[0]
+            for line in _tell(self._world, record, kind, record.data["object"]):
+                yield line._replace(actor=_role(line.actor))
 
 
 def _tell(world: World, record: Record, kind: str, obj: Object) -> Iterator[Line]:

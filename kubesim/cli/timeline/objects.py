@@ -195,7 +195,7 @@ def tell_event(world: World, record: Record, event: Object) -> Iterator[Line]:
         world.probe_failures[f"{involved.get('namespace', '')}/{involved['name']}"] = (
             event["message"][:1].lower() + event["message"][1:]
         )
-        if event["message"].startswith("Liveness"):
+        if event["message"].startswith("Liveness") and event.get("count", 1) == 1:
             text = f"{involved['name']}: {world.probe_failures[involved.get('namespace', '') + '/' + involved['name']]}"
             yield Line(record.at_ns, record.actor, text, f"liveness/{involved['name']}", involved["name"], "")
         return

@@ -48,7 +48,8 @@ def _name(pod: Object) -> str:
 
 def _about(record: Record, pod: Object, group: str, text: str, many: str, item: str = "") -> Line:
     of = family(pod)
-    return Line(record.at_ns, record.actor, text, f"{group}/{of}", item or short(pod), many.replace("%s", of))
+    many = many.replace("%s", of) if of else many.replace(" of %s", "")
+    return Line(record.at_ns, record.actor, text, f"{group}/{of}", item or short(pod), many)
 
 
 def _created(world: World, record: Record, pod: Object) -> Line:

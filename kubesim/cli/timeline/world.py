@@ -62,9 +62,9 @@ def short(pod: Object) -> str:
 
 
 def family(pod: Object) -> str:
-    """The name of what a Pod belongs to, for `3 Pods of …`."""
+    """The name of what a Pod belongs to, for `3 Pods of …`; empty for one of its own."""
     owner = controller_of(pod)
-    return str(owner["name"]) if owner is not None else "their own"
+    return str(owner["name"]) if owner is not None else ""
 
 
 def condition(obj: Object | None, kind: str) -> Any:

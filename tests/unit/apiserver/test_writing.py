@@ -459,8 +459,7 @@ class TestScale:
         [
             (
                 "PUT",
-                'deployments.apps "d": StorageError: invalid object, Code: 4, Key: /registry/deployments/default/d, '
-                "ResourceVersion: 0, AdditionalErrorMsg: ",
+                'deployments.apps "d": StorageError: invalid object, Code: 4, Key: /registry/deployments/default/d, ResourceVersion: 0, AdditionalErrorMsg: ',
             ),
             ("PATCH", 'deployments/scale.apps "d": '),
         ],

@@ -33,13 +33,13 @@ def states(world, name="web"):
     ]
 
 
-def test_a_plain_pod_takes_two_writes_and_three_events(world):
-    """Pending with ContainerCreating, then Running and Ready; half a second after the binding (timings.md, rows 2 to 5)."""
+def test_a_plain_pod_takes_three_writes_and_three_events(world):
+    """Pending with ContainerCreating, the sandbox's condition alone, then Running and Ready (facts, 1); half a second after the binding (timings.md, rows 2 to 5)."""
     world.pod()
     world.run(3)
 
-    assert states(world) == [("Pending", ["waiting"]), ("Running", ["running"])]
-    assert world.writes[1][0] - world.writes[0][0] == pytest.approx(0.48, abs=0.02)
+    assert states(world) == [("Pending", ["waiting"]), ("Pending", ["waiting"]), ("Running", ["running"])]
+    assert world.writes[2][0] - world.writes[0][0] == pytest.approx(0.48, abs=0.02)
     assert world.conditions() == dict.fromkeys(world.conditions(), "True")
     assert world.events() == [
         ("Pulled", f'Container image "{IMAGE}" already present on machine and can be accessed by the pod', 1),
@@ -165,9 +165,9 @@ def test_restart_policy_never(world):
     world.pod(annotations=program(exitAfterSeconds=2), spec={"restartPolicy": "Never"})
     world.run(10)
 
-    assert states(world)[2:] == [("Running", ["terminated"]), ("Succeeded", ["terminated"])]
-    assert 1 < world.writes[3][0] - world.writes[2][0] < 1.4
-    assert world.writes[2][2]["conditions"][2]["reason"] == "PodCompleted"
+    assert states(world)[3:] == [("Running", ["terminated"]), ("Succeeded", ["terminated"])]
+    assert 1 < world.writes[4][0] - world.writes[3][0] < 1.4
+    assert world.writes[3][2]["conditions"][2]["reason"] == "PodCompleted"
     assert world.conditions()["PodReadyToStartContainers"] == "False"
 
 
@@ -189,6 +189,7 @@ def test_init_containers_run_one_after_the_other(world):
 
     assert states(world) == [
         ("Pending", ["waiting", "waiting", "waiting"]),
+        ("Pending", ["waiting", "waiting", "waiting"]),
         ("Pending", ["running", "waiting", "waiting"]),
         ("Pending", ["terminated", "waiting", "waiting"]),
         ("Pending", ["terminated", "running", "waiting"]),
@@ -207,6 +208,7 @@ def test_sidecar_of_a_job(world):
     world.run(10)
 
     assert states(world) == [
+        ("Pending", ["waiting", "waiting"]),
         ("Pending", ["waiting", "waiting"]),
         ("Pending", ["running", "waiting"]),
         ("Running", ["running", "running"]),
@@ -262,8 +264,8 @@ def test_a_missing_image_backs_off():
     world.run(30)
 
     reasons = [status["containerStatuses"][0]["state"]["waiting"]["reason"] for _, _, status in world.writes]
-    assert reasons[:3] == ["ContainerCreating", "ErrImagePull", "ImagePullBackOff"]
-    message = world.writes[2][2]["containerStatuses"][0]["state"]["waiting"]["message"]
+    assert reasons[1:4] == ["ContainerCreating", "ErrImagePull", "ImagePullBackOff"]
+    message = world.writes[3][2]["containerStatuses"][0]["state"]["waiting"]["message"]
     assert message.startswith('Back-off pulling image "nope:1": ErrImagePull: failed to pull and unpack image')
     texts = [text for _, text, _ in world.events()]
     assert texts[0] == 'Pulling image "nope:1"'
@@ -445,7 +447,7 @@ def test_host_network(world):
     world.pod(spec={"hostNetwork": True})
     world.run(2)
 
-    assert [status["podIP"] for _, _, status in world.writes] == ["10.0.0.1", "10.0.0.1"]
+    assert [status["podIP"] for _, _, status in world.writes] == ["10.0.0.1"] * 3
 
 
 def test_addresses_go_around(world):

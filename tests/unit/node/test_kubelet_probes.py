@@ -61,8 +61,8 @@ def test_liveness_kills_and_restarts(world):
     restarts = written(world, "restartCount")
     assert restarts[2][0] - restarts[1][0] < 8
     assert restarts[3][0] - restarts[2][0] > 12
-    first = [next(iter(status["containerStatuses"][0]["state"])) for _, _, status in world.writes][:4]
-    assert first == ["waiting", "running", "running", "running"]
+    first = [next(iter(status["containerStatuses"][0]["state"])) for _, _, status in world.writes][:5]
+    assert first == ["waiting", "waiting", "running", "running", "running"]
     texts = [event[1] for event in world.events()]
     assert "Liveness probe failed: HTTP probe failed with statuscode: 503" in texts
     assert "Container main failed liveness probe, will be restarted" in texts

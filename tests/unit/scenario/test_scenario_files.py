@@ -39,4 +39,4 @@ def test_a_kept_promise_that_is_broken_fails(tmp_path, capsys):
     code = main(["run", "--quiet", "--scenario", str(file)])
 
     assert code == 1
-    assert "✗ Pods of deployment/vehicle-api is 4: found 3 (A user deletes an API Pod)" in capsys.readouterr().out
+    assert "✗ Pods of deployment/vehicle-api is 4 — found 3 (A user deletes an API Pod)" in capsys.readouterr().out

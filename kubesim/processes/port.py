@@ -1,0 +1,52 @@
+"""The scenario port's body for real processes: the cluster is the simulator's, but time is the wall's and users are real.
+
+What cannot be done to a process here is not offered: its memory has no limit, and a node cannot be cut off from others
+that are the same machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, final
+
+from kubesim.processes.stack import ProcessStack
+from kubesim.processes.users import ProcessUsers
+from kubesim.scenario.simulated import SimulatedPort
+from kubesim.sim.loop import MILLISECOND, SECOND
+
+_SETTLE_NS: Final = 5 * SECOND
+_LOOK_NS: Final = 20 * MILLISECOND
+
+
+@final
+class ProcessPort(SimulatedPort):
+    """A stack of processes, for a scenario."""
+
+    disturbances = ("crash", "hang", "wake", "lose_power", "restore_power", "stop_kubelet", "start_kubelet")
+
+    def __init__(self, stack: ProcessStack) -> None:
+        super().__init__(stack.cluster)
+        self._stack = stack
+        self._users: list[ProcessUsers] = []
+
+    def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
+        return self._stack.pacer.run(self.now_ns + within_ns, holds) or holds()
+
+    def pass_time(self, span_ns: int, on_change: Callable[[], None] | None = None) -> None:
+        def look() -> bool:
+            if on_change is not None:
+                on_change()
+            return False
+
+        self._stack.pacer.run(self.now_ns + span_ns, look)
+
+    def settle(self) -> None:
+        pacer = self._stack.pacer
+        end_ns = pacer.wall_ns() + _SETTLE_NS
+        while any(users.is_waiting for users in self._users) and pacer.wall_ns() < end_ns:
+            pacer.run(pacer.wall_ns() + _LOOK_NS)
+
+    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> ProcessUsers:
+        users = self._stack.start_users(service, namespace, rate_per_second, write_percent)
+        self._users.append(users)
+        return users
