@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from kubesim.cli.running_words import add_running
 from kubesim.errors import UserError
 
 EXIT_BAD_INPUT = 2
@@ -57,9 +58,14 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.graph import graph
 
         return graph(arguments)
-    from kubesim.cli.commands.version import version
+    if arguments.command == "version":
+        from kubesim.cli.commands.version import version
 
-    return version()
+        return version()
+    from kubesim.cli.commands import running
+
+    command: Callable[[argparse.Namespace], int] = getattr(running, arguments.command.replace("-", "_"))
+    return command(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_graph(commands)
+    add_running(commands)
     commands.add_parser("version", help="print the version of kubesim and of the Kubernetes that it models")
     return parser
 
@@ -101,6 +108,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default="text",
         help="text, one document with the results as json or yaml, or the whole trace as jsonl",
     )
+    run.add_argument(
+        "--runtime",
+        choices=("simulated", "process"),
+        default="simulated",
+        help="process runs the Pods as real processes of this machine, in real time, until Ctrl-C or the scenario's end",
+    )
+    run.add_argument("--images", metavar="FILE", help="for --runtime process: more images and what they are here")
     run.add_argument("--trace", metavar="FILE", help="write the trace to this file, one JSON array a line")
     run.add_argument("--quiet", action="store_true", help="print the verdict only")
     run.add_argument("--no-color", action="store_true", help="no colours, as where NO_COLOR is set")

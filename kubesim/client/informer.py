@@ -7,7 +7,7 @@ Upstream: client-go/tools/cache/{reflector,shared_informer}.go @v1.36
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, final
 
 from kubesim.api.objects import Object
@@ -23,7 +23,8 @@ OnAdd = Callable[[Object], None]
 OnUpdate = Callable[[Object, Object], None]
 OnDelete = Callable[[Object], None]
 IndexValues = Callable[[Object], Iterable[str]]
-Index = dict[str, dict[tuple[str, str], Object]]
+Index = dict[str, dict[tuple[str, str], None]]
+_NO_KEYS: Collection[tuple[str, str]] = ()
 View = TypeVar("View")
 _BACKOFF_RESET_NS = 2 * MINUTE
 
@@ -36,12 +37,13 @@ def _nothing(*_: Any) -> None:
 class Lister:
     """Read access to an informer's copy."""
 
-    __slots__ = ("_indexed", "_indices", "objects")
+    __slots__ = ("_indices", "_of_spec", "_of_status", "objects")
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self._indices: dict[str, Index] = {}
-        self._indexed: list[tuple[Index, IndexValues]] = []
+        self._of_spec: list[tuple[Index, IndexValues]] = []
+        self._of_status: list[tuple[Index, IndexValues]] = []
 
     def get(self, namespace: str, name: str) -> Object | None:
         """The object, or None; cluster-scoped kinds have an empty namespace."""
@@ -57,57 +59,85 @@ class Lister:
 
     def by_index(self, index: str, value: str) -> list[Object]:
         """The objects that have this value under a registered index, in the order in which they first had it."""
-        return list(self._indices[index].get(value, {}).values())
+        objects = self.objects
+        return [objects[key] for key in self._indices[index].get(value, ())]
 
-    def index_map(self, index: str, value: str) -> dict[tuple[str, str], Object]:
-        """Like `by_index`, as the live mapping itself: for hot paths that only look."""
-        return self._indices[index].get(value) or {}
+    def index_keys(self, index: str, value: str) -> Collection[tuple[str, str]]:
+        """The keys of what `by_index` returns, without making a list."""
+        return self._indices[index].get(value, _NO_KEYS)
 
-    def add_index(self, index: str, values_of: IndexValues) -> None:
-        """Keep an index over what `values_of` returns for each object. Adding the same name again changes nothing."""
+    def add_index(self, index: str, values_of: IndexValues, *, reads_status: bool = False) -> None:
+        """Keep an index over what `values_of` returns for each object. Adding the same name again changes nothing.
+
+        `values_of` reads identity, labels, annotations, owner references and spec; anything else only if `reads_status`
+        says so: an update that leaves those alone, as nearly all of a Pod's do, costs the other indices nothing.
+        """
         if index in self._indices:
             return
         members: Index = {}
         self._indices[index] = members
-        self._indexed.append((members, values_of))
+        (self._of_status if reads_status else self._of_spec).append((members, values_of))
         for key, obj in self.objects.items():
             for value in values_of(obj):
-                members.setdefault(value, {})[key] = obj
+                members.setdefault(value, {})[key] = None
 
     def put(self, key: tuple[str, str], obj: Object) -> Object | None:
         """For the informer: store the object; returns the one it replaces."""
         objects = self.objects
         old = objects.get(key)
         objects[key] = obj
-        for index, values_of in self._indexed:
-            values = values_of(obj)
-            if old is not None:
-                before = values_of(old)
-                if before != values:
-                    self._unindex(index, key, before)
-            for value in values:
-                members = index.get(value)
-                if members is None:
-                    members = index[value] = {}
-                members[key] = obj
+        if self._of_status:
+            _reindex(self._of_status, key, old, obj)
+        if self._of_spec and (old is None or not _is_status_update(old, obj)):
+            _reindex(self._of_spec, key, old, obj)
         return old
 
     def remove(self, key: tuple[str, str]) -> Object | None:
         """For the informer: drop the object; returns it."""
         old = self.objects.pop(key, None)
         if old is not None:
-            for index, values_of in self._indexed:
-                self._unindex(index, key, values_of(old))
+            for index, values_of in (*self._of_spec, *self._of_status):
+                _unindex(index, key, values_of(old))
         return old
 
-    @staticmethod
-    def _unindex(index: Index, key: tuple[str, str], values: Iterable[str]) -> None:
+
+def _is_status_update(old: Object, new: Object) -> bool:
+    """Whether the spec and what selects or owns the object are the very same values as before."""
+    metadata, before = new["metadata"], old["metadata"]
+    return (
+        old.get("spec") is new.get("spec")
+        and metadata.get("labels") is before.get("labels")
+        and metadata.get("ownerReferences") is before.get("ownerReferences")
+        and metadata.get("annotations") is before.get("annotations")
+        and metadata["uid"] == before["uid"]
+        and "spec" in new
+    )
+
+
+def _reindex(
+    indices: Sequence[tuple[Index, IndexValues]], key: tuple[str, str], old: Object | None, new: Object
+) -> None:
+    for index, values_of in indices:
+        values = values_of(new)
+        if old is not None:
+            before = values_of(old)
+            if before == values:
+                continue
+            _unindex(index, key, before)
         for value in values:
             members = index.get(value)
-            if members is not None:
-                members.pop(key, None)
-                if not members:
-                    del index[value]
+            if members is None:
+                members = index[value] = {}
+            members[key] = None
+
+
+def _unindex(index: Index, key: tuple[str, str], values: Iterable[str]) -> None:
+    for value in values:
+        members = index.get(value)
+        if members is not None:
+            members.pop(key, None)
+            if not members:
+                del index[value]
 
 
 @final

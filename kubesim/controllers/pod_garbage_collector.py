@@ -51,7 +51,7 @@ class PodGarbageCollector:
         self._queue = WorkQueue(context.loop)
         self._pods = context.informers.lister(POD)
         self._nodes = context.informers.lister(NODE)
-        self._pods.add_index(_INDEX, _index_values)
+        self._pods.add_index(_INDEX, _index_values, reads_status=True)
         # Names of nodes that Pods may be bound to and that were not there when we looked.
         self._suspects: dict[str, None] = {}
         self._quarantine: dict[str, int] = {}
@@ -85,10 +85,10 @@ class PodGarbageCollector:
         return Result(_PERIOD_NS)
 
     def _collect_finished(self) -> Generator[Any, Any, None]:
-        finished = self._pods.index_map(_INDEX, _FINISHED)
-        excess = len(finished) - TERMINATED_MAX
+        excess = len(self._pods.index_keys(_INDEX, _FINISHED)) - TERMINATED_MAX
         if excess > 0:
-            yield from self._remove_together(sorted(finished.values(), key=_by_eviction_and_age)[:excess])
+            finished = self._pods.by_index(_INDEX, _FINISHED)
+            yield from self._remove_together(sorted(finished, key=_by_eviction_and_age)[:excess])
 
     def _collect_out_of_service(self) -> Generator[Any, Any, None]:
         deleting = self._pods.by_index(_INDEX, _DELETING)

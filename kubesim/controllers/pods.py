@@ -28,12 +28,12 @@ def index_by_controller(lister: Lister) -> None:
 
 def pods_of(lister: Lister, owner: Object) -> list[Object]:
     """The Pods that the owner controls, in the order in which they appeared."""
-    return list(lister.index_map(BY_CONTROLLER, owner["metadata"]["uid"]).values())
+    return lister.by_index(BY_CONTROLLER, owner["metadata"]["uid"])
 
 
 def orphans_in(lister: Lister, namespace: str) -> list[Object]:
     """The namespace's objects without a controller."""
-    return list(lister.index_map(BY_CONTROLLER, "orphans/" + namespace).values())
+    return lister.by_index(BY_CONTROLLER, "orphans/" + namespace)
 
 
 def _node_values(pod: Object) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def index_by_node(lister: Lister) -> None:
 
 def pods_on(lister: Lister, node_name: str) -> list[Object]:
     """The Pods bound to a node, in the order in which they were bound."""
-    return list(lister.index_map(BY_NODE, node_name).values())
+    return lister.by_index(BY_NODE, node_name)
 
 
 def is_active(pod: Object) -> bool:

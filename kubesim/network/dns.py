@@ -93,7 +93,7 @@ class Names:
     def _endpoints(self, namespace: str, service_name: str, hostname: str) -> tuple[str, ...]:
         """The ready endpoints of a Service, or the one that goes by `hostname`: its own or its address with dashes."""
         found: dict[str, None] = {}
-        for piece in self._slices.index_map(_INDEX, f"{namespace}/{service_name}").values():
+        for piece in self._slices.by_index(_INDEX, f"{namespace}/{service_name}"):
             for endpoint in piece.get("endpoints") or ():
                 if not (endpoint.get("conditions") or {}).get("ready", True):
                     continue

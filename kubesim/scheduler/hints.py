@@ -8,7 +8,7 @@ Upstream: EventsToRegister and isSchedulableAfter… of pkg/scheduler/framework/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from kubesim.api.objects import Object, labels_of
@@ -32,7 +32,7 @@ from kubesim.scheduler.terms import has_untolerated_taint
 SCHEDULING_GATES: Final = "SchedulingGates"
 
 
-class Event(Enum):
+class Event(StrEnum):
     """Something that happened to an object that decisions depend on."""
 
     NODE_ADD = "NodeAdd"

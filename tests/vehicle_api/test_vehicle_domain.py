@@ -180,7 +180,9 @@ def test_what_is_no_entity_tag_is_refused(header):
         parse_etags(header, is_weak_welcome=False)
 
 
-@pytest.mark.parametrize("query", [{"limit": "1_0"}, {"limit": " 1"}, {"limit": "1.0"}, {"limit": "٣"}, {"year": "x"}], ids=str)
+@pytest.mark.parametrize(
+    "query", [{"limit": "1_0"}, {"limit": " 1"}, {"limit": "1.0"}, {"limit": "٣"}, {"year": "x"}], ids=str
+)
 def test_numbers_in_queries_are_plain(query):
     """Python's own ideas of a number are not HTTP's."""
     with pytest.raises(BadRequest, match=next(iter(query))):

@@ -17,7 +17,9 @@ from vehicle_api.settings import read_settings
 def test_each_route_is_described_and_nothing_else():
     """Paths and methods of the document are those of the application."""
     app = make_app(read_settings({}))
-    served = {(route.resource.canonical, route.method.lower()) for route in app.router.routes() if route.method != "HEAD"}
+    served = {
+        (route.resource.canonical, route.method.lower()) for route in app.router.routes() if route.method != "HEAD"
+    }
     paths = openapi.document()["paths"]
     described = {(path, method) for path, item in paths.items() for method in item if method != "parameters"}
 

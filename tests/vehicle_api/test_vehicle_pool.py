@@ -52,7 +52,9 @@ async def test_a_restart_costs_no_caller_anything(environment, postgres):
 async def test_aiopgs_own_pool_fails_after_a_restart(environment, postgres):
     """What the pool is for. Should this test fail, aiopg has been mended and the pool can go."""
     database = read_settings(environment).database
-    where = f"host=127.0.0.1 port={database.port} dbname={database.name} user={database.user} password={database.password}"
+    where = (
+        f"host=127.0.0.1 port={database.port} dbname={database.name} user={database.user} password={database.password}"
+    )
     async with aiopg.create_pool(where, minsize=0, maxsize=4, timeout=0.3, enable_hstore=False) as pool:
 
         async def call():
@@ -221,7 +223,9 @@ async def test_an_open_transaction_ends_with_its_session(environment):
     [
         pytest.param({"POSTGRES_PASSWORD": "wrong"}, "password authentication failed", id="wrong password"),
         pytest.param({"POSTGRES_DB": "nowhere"}, "does not exist", id="no such database"),
-        pytest.param({"POSTGRES_HOST": "no-such-host.invalid"}, "cannot look up 'no-such-host.invalid'", id="no such name"),
+        pytest.param(
+            {"POSTGRES_HOST": "no-such-host.invalid"}, "cannot look up 'no-such-host.invalid'", id="no such name"
+        ),
         pytest.param({"POSTGRES_HOST": "/nonexistent"}, "No such file", id="no such socket folder"),
         pytest.param({"POSTGRES_PORT": "1"}, "Connection refused", id="nobody listens"),
     ],

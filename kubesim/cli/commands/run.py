@@ -32,10 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     until_ns = _until(arguments.until)
     given = read_input(arguments)
     _check_writable(arguments.trace)
+    if arguments.runtime == "process":
+        from kubesim.cli.commands.run_processes import run_processes
+
+        return run_processes(given, arguments, until_ns)
     finding = _simulate(given, arguments, until_ns)
     if arguments.trace is not None:
         _write_trace(Path(arguments.trace), finding.cluster)
-    _report(finding, arguments)
+    report(finding, arguments)
     return EXIT_HEALTHY if finding.outcome.is_met else EXIT_NOT_MET
 
 
@@ -75,7 +79,7 @@ def _simulate(given: Input, arguments: argparse.Namespace, until_ns: int | None)
     with Cluster(given.options) as cluster:
         applied = cluster.apply_loaded(given.manifests)
 
-        telling = _Telling(progress, cluster)
+        telling = Telling(progress, cluster)
         if progress.is_on:
             cluster.trace.listeners.append(telling.on_record)
         try:
@@ -88,7 +92,7 @@ def _simulate(given: Input, arguments: argparse.Namespace, until_ns: int | None)
         return Finding(cluster, outcome, applied, given.notes, telling.bounds)
 
 
-class _Telling:
+class Telling:
     """Keeps the progress line, and where in the trace each step's action stands."""
 
     def __init__(self, progress: Progress, cluster: Cluster) -> None:
@@ -117,7 +121,8 @@ class _Telling:
         self._progress.show(f"{self._cluster.now_ns // SECOND:5d} s  {self._title} …")
 
 
-def _report(finding: Finding, arguments: argparse.Namespace) -> None:
+def report(finding: Finding, arguments: argparse.Namespace) -> None:
+    """Print the finding as the words ask for it."""
     out = sys.stdout
     if arguments.output == "jsonl":
         out.writelines(line.decode() for line in finding.cluster.trace.lines())

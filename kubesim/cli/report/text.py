@@ -79,7 +79,7 @@ def _timeline(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
         shown = _with_users(lines, step)
         for index, line in enumerate(shown):
             if len(shown) <= _LINES_MAX or not _LINES_FIRST <= index < len(shown) - _LINES_LAST:
-                yield from _timeline_line(line, paint, width)
+                yield from timeline_line(line, paint, width)
             elif index == _LINES_FIRST:
                 yield paint(
                     f"{'':12}… {len(shown) - _LINES_FIRST - _LINES_LAST} more lines like these; --trace has everything",
@@ -100,7 +100,8 @@ def _with_users(lines: list[Line], step: StepOutcome) -> list[Line]:
     return sorted([*lines, *noticed], key=lambda line: line.at_ns)
 
 
-def _timeline_line(line: Line, paint: Paint, width: int) -> Iterator[str]:
+def timeline_line(line: Line, paint: Paint, width: int) -> Iterator[str]:
+    """One line of the timeline, wrapped to the width."""
     styles = _STYLES.get(line.actor, ())
     actor = paint(line.actor.ljust(_ACTOR_WIDTH), *(styles or ("cyan",)))
     room = max(_TEXT_MIN, width - 10 - 2 - _ACTOR_WIDTH - 1)

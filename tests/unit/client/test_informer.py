@@ -203,7 +203,7 @@ class TestLister:
         lister.remove(("y", "b"))
 
         assert lister.by_index("by team", "red") == []
-        assert list(lister.index_map("by team", "blue")) == [("x", "a")]
+        assert list(lister.index_keys("by team", "blue")) == [("x", "a")]
         assert lister.remove(("y", "b")) is None
 
     def test_an_index_that_comes_late_has_what_is_there(self):
