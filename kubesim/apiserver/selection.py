@@ -26,13 +26,17 @@ from kubesim.store.watch import Predicate
 
 
 class Selection(NamedTuple):
-    """What to test objects with (None: all match), and the one value of an indexed field, where the selector has it."""
+    """What to test objects with (None: all match), and the one value of an indexed field, where the selector has it.
+
+    `beside_index` is what is left to test of objects that have that value: None, most often.
+    """
 
     matches: Predicate | None
     indexed: tuple[str, str] | None
+    beside_index: Predicate | None
 
 
-_EVERYTHING = Selection(None, None)
+_EVERYTHING = Selection(None, None, None)
 
 
 def select(kind: Kind, options: Options) -> Selection:
@@ -49,22 +53,24 @@ def select(kind: Kind, options: Options) -> Selection:
     except SelectorError as error:
         raise bad_request(str(error)) from None
     if by_fields is None:
-        return Selection(None if by_labels is None else lambda obj: by_labels(labels_of(obj)), None)
+        by_label = None if by_labels is None else lambda obj: by_labels(labels_of(obj))
+        return Selection(by_label, None, by_label)
     matches: Predicate = by_fields.matches
     if stored_kind(kind) is not kind:
-        matches = lambda obj: by_fields.matches(from_stored(kind, obj))  # noqa: E731 - as below
+        matches = lambda obj: by_fields.matches(from_stored(kind, obj))  # noqa: E731 - its other form is a bound method
     index = None
+    is_alone = False
     indexed = INDEXED_FIELDS.get(kind.resource)
     if indexed is not None:
-        field, value_of = indexed
+        field = indexed[0]
         value = by_fields.exact(field)
         if value is not None:
             index = (field, value)
-            if len(by_fields.requirements) == 1:
-                matches = lambda obj: value_of(obj) == value  # noqa: E731 - the cheap form of the same test
+            is_alone = len(by_fields.requirements) == 1 and by_labels is None
     if by_labels is None:
-        return Selection(matches, index)
-    return Selection(lambda obj: by_labels(labels_of(obj)) and matches(obj), index)
+        return Selection(matches, index, None if is_alone else matches)
+    both: Predicate = lambda obj: by_labels(labels_of(obj)) and matches(obj)  # noqa: E731 - as above
+    return Selection(both, index, both)
 
 
 class _Continue(msgspec.Struct):

@@ -111,9 +111,13 @@ class ApiServer:
         """
         selection = select(kind, options)
         stored = stored_kind(kind)
-        matches, index = selection
         watch = self.store.watch(
-            stored.resource, namespace="", matches=matches, index=index, since=since, notify=notify
+            stored.resource,
+            namespace="",
+            matches=selection.beside_index,
+            index=selection.indexed,
+            since=since,
+            notify=notify,
         )
         if stored is not kind:
             watch.convert = lambda obj: from_stored(kind, obj)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from kubesim.cli.running_words import add_running
+from kubesim.cli.running_words import add_running, split_command
 from kubesim.errors import UserError
 
 EXIT_BAD_INPUT = 2
@@ -29,7 +29,9 @@ def entry() -> None:
 
 def main(words: Sequence[str]) -> int:
     """Do what the words say; returns the exit code."""
-    arguments = _parser().parse_args(words)
+    own, of_container = split_command(words)
+    arguments = _parser().parse_args(own)
+    arguments.words = of_container
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

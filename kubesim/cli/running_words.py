@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 
 def add_running(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,12 +19,20 @@ def add_running(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     logs.add_argument("--timestamps", action="store_true", help="with the time of each line")
     execute = _add(commands, "exec", "run a command in a container of a running stack")
     _add_container(execute)
-    execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
+    execute.usage = "kubesim exec [-n NAME] [-c NAME] [--run PID] POD -- COMMAND [ARGUMENT ...]"
     forward = _add(commands, "port-forward", "show a port of a Pod or Service of a running stack at 127.0.0.1")
     forward.add_argument("reference", metavar="POD", help="a Pod, or KIND/NAME of a workload or Service")
     forward.add_argument("ports", metavar="[LOCAL:]REMOTE", help="the port here, and there")
     crash = _add(commands, "crash", "kill the process of a container of a running stack, as kill -9 does")
     _add_container(crash)
+
+
+def split_command(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The words before and after the first `--` of an exec: what comes after is the container's."""
+    if words[:1] == ["exec"] and "--" in words:
+        index = words.index("--")
+        return words[:index], words[index + 1 :]
+    return words, ()
 
 
 def _add(

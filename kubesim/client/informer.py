@@ -103,14 +103,14 @@ class Lister:
 
 def _is_status_update(old: Object, new: Object) -> bool:
     """Whether the spec and what selects or owns the object are the very same values as before."""
+    if "spec" not in new or old.get("spec") is not new["spec"]:
+        return False
     metadata, before = new["metadata"], old["metadata"]
     return (
-        old.get("spec") is new.get("spec")
-        and metadata.get("labels") is before.get("labels")
+        metadata.get("labels") is before.get("labels")
         and metadata.get("ownerReferences") is before.get("ownerReferences")
         and metadata.get("annotations") is before.get("annotations")
         and metadata["uid"] == before["uid"]
-        and "spec" in new
     )
 
 

@@ -190,4 +190,8 @@ def progress_check_ns(deployment: Object, status: Object, now_ns: int) -> int | 
     if is_complete(deployment, status) or current.get("reason") == TIMED_OUT:
         return None
     left_ns = _deadline_ns(deployment, current) - now_ns
-    return 0 if left_ns < SECOND else left_ns + SECOND
+    if left_ns >= SECOND:
+        return left_ns + SECOND
+    # A rollout that was complete never times out. Upstream syncs such a Deployment ten times a second, while it lacks a
+    # replica, to find that out; nothing but an event can change what the next sync does, and an event brings one.
+    return None if current.get("reason") == NEW_RS_AVAILABLE else 0

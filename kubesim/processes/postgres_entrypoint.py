@@ -39,8 +39,8 @@ def _initialise(data: str) -> None:
         rules.write(f"\nhost all all all {'trust' if trust else 'scram-sha-256'}\n")
     if database != "postgres":
         quoted = database.replace('"', '""')
-        single = ["postgres", "--single", "-j", "-D", data, "postgres"]
-        subprocess.run(single, input=f'CREATE DATABASE "{quoted}"\n'.encode(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        single = ["postgres", "--single", "-F", "-j", "-D", data, "postgres"]
+        subprocess.run(single, input=f'CREATE DATABASE "{quoted}" STRATEGY FILE_COPY\n'.encode(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
 def main() -> None:

@@ -121,18 +121,25 @@ class Store:
         history.append(change)
         if len(history) > HISTORY_MAX:
             table.compacted = history.popleft().revision
+        event = WatchEvent(change.type, change.obj)
         for watch in table.watches:
-            watch.offer(change)
+            watch.offer(change, event)
         if table.index is not None and table.indexed_watches:
-            value_of = table.index[1]
-            value = value_of(change.obj)
-            for watch in table.indexed_watches.get(value, ()):
-                watch.offer(change)
-            if change.previous is not None:
-                before = value_of(change.previous)
-                if before != value:
-                    for watch in table.indexed_watches.get(before, ()):
-                        watch.offer(change)
+            self._offer_indexed(table.indexed_watches, table.index[1], change, event)
+
+    @staticmethod
+    def _offer_indexed(
+        readers: dict[str, list[Watch]], value_of: Callable[[Object], str], change: Change, event: WatchEvent
+    ) -> None:
+        """Offer the change to the watches on the value that the object has, and on the one that it had before."""
+        value = value_of(change.obj)
+        before = value if change.previous is None else value_of(change.previous)
+        moved = before != value
+        for watch in readers.get(value, ()):
+            watch.offer(change, WatchEvent("ADDED", change.obj) if moved else event)
+        if moved:
+            for watch in readers.get(before, ()):
+                watch.offer(change, WatchEvent("DELETED", change.obj))
 
     def watch(
         self,
@@ -144,7 +151,9 @@ class Store:
         since: int,
         notify: Callable[[Watch], None],
     ) -> Watch:
-        """Open a watch on the changes after revision `since`. `index` is an indexed field and the one value wanted.
+        """Open a watch on the changes after revision `since`.
+
+        `index` is an indexed field and the one value wanted; `matches` is what is to be tested beside it.
 
         Raises:
             ApiError: 410 Expired, the changes after `since` are no longer all there.
@@ -153,7 +162,13 @@ class Store:
         if since < table.compacted:
             raise expired(f"too old resource version: {since} ({table.compacted})")
         watch = Watch(namespace, matches, index, notify)
-        watch.replay(change for change in self._after(table, since))
+        readers = {} if index is None else {index[1]: [watch]}
+        for change in self._after(table, since):
+            event = WatchEvent(change.type, change.obj)
+            if index is None or table.index is None:
+                watch.offer(change, event)
+            else:
+                self._offer_indexed(readers, table.index[1], change, event)
         if index is None:
             table.watches.append(watch)
         else:

@@ -6,7 +6,7 @@ an object begin or cease to match reads as ADDED or DELETED, as in the API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Literal, NamedTuple, final
 
 from kubesim.api.objects import Key, Object
@@ -53,35 +53,24 @@ class Watch:
         self.convert: Callable[[Object], Object] | None = None
         self._notify = notify
 
-    def offer(self, change: Change) -> None:
-        """Take the change if it concerns this reader."""
-        _, kind, key, obj, previous = change
-        if self.namespace and key.namespace != self.namespace:
+    def offer(self, change: Change, event: WatchEvent) -> None:
+        """Take the change if it concerns this reader; `event` is what it reads like to one who reads all."""
+        if self.namespace and change.key.namespace != self.namespace:
             return
-        matches = self.matches
-        if matches is not None:
-            is_match = kind != "DELETED" and matches(obj)
-            was_match = previous is not None and matches(previous)
-            if is_match:
-                kind = "MODIFIED" if was_match else "ADDED"
-            elif was_match:
-                kind = "DELETED"
-            else:
-                return
-        pending = self.pending
-        pending.append(WatchEvent(kind, obj))
-        if len(pending) == 1:
-            self._notify(self)
-
-    def replay(self, changes: Iterable[Change]) -> None:
-        """Catch up with changes made before the watch began."""
-        for change in changes:
-            self.offer(change)
+        if self.matches is None:
+            self.push(event)
+            return
+        is_match = change.type != "DELETED" and self.matches(change.obj)
+        was_match = change.previous is not None and self.matches(change.previous)
+        if is_match or was_match:
+            kind: EventType = "DELETED" if not is_match else "MODIFIED" if was_match else "ADDED"
+            self.push(event if kind == event.type else WatchEvent(kind, change.obj))
 
     def push(self, event: WatchEvent) -> None:
-        """Send something that is not a change: a bookmark or an error."""
-        self.pending.append(event)
-        if len(self.pending) == 1:
+        """Have the reader get an event."""
+        pending = self.pending
+        pending.append(event)
+        if len(pending) == 1:
             self._notify(self)
 
     def drain(self) -> list[WatchEvent]:

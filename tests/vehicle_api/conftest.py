@@ -51,13 +51,13 @@ def postgres(postgres_server):
     return postgres_server
 
 
-def _execute(postgres, database, statement):
+def _execute(postgres, database, statement, *parameters):
     import psycopg2
 
     connection = psycopg2.connect(host="127.0.0.1", port=postgres.port, user=USER, password=PASSWORD, dbname=database)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, parameters or None)
     connection.close()
 
 
@@ -83,7 +83,8 @@ def shared_database(postgres_server):
     _execute(postgres_server, "postgres", "CREATE DATABASE shared")
     _execute(postgres_server, "shared", "CREATE TABLE schema_steps (step integer PRIMARY KEY, at timestamptz NOT NULL)")
     for number, step in enumerate(STEPS, 1):
-        _execute(postgres_server, "shared", f"{step}; INSERT INTO schema_steps VALUES ({number}, now())")
+        _execute(postgres_server, "shared", step)
+        _execute(postgres_server, "shared", "INSERT INTO schema_steps VALUES (%s, now())", number)
     return "shared"
 
 

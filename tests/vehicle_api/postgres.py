@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 USER = "vehicles"
-PASSWORD = "kept-out-of-every-log"  # noqa: S105 - of a database that lives for one test run
+PASSWORD = "kept-out-of-every-log"
 START_SECONDS = 20
 _IN_USE = "pre-existing shared memory block"
 _READY = "database system is ready to accept connections"
@@ -145,7 +145,10 @@ class Postgres:
     def _signal_all(self, number: int) -> None:
         assert self._process is not None
         listed = subprocess.run(
-            ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
+            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split()
         for pid in [self._process.pid, *map(int, listed)]:
             os.kill(pid, number)

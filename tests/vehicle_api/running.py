@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aiohttp import ClientSession, ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
-
 from postgres import free_port
+
 from vehicle_api.app import make_app
 from vehicle_api.pool import Pool
 from vehicle_api.settings import read_settings
@@ -74,15 +74,26 @@ class Child:
         self.port = port
         self.session = session
         self.printed = b""
+        self._news = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         while chunk := await self.process.stdout.read(65536):
             self.printed += chunk
+            self._news.set()
 
     def get(self, path: str):
         """Ask for a path."""
         return self.session.get(f"http://127.0.0.1:{self.port}{path}", timeout=ClientTimeout(total=5))
+
+    async def until_printed(self, text: str, seconds: float = 10.0) -> None:
+        """Wait for a whole line of its log that holds this."""
+        async with asyncio.timeout(seconds):
+            while not any(
+                text.encode() in line for line in self.printed.splitlines(keepends=True) if line.endswith(b"\n")
+            ):
+                self._news.clear()
+                await self._news.wait()
 
     async def wait(self) -> int:
         """Its exit code, once all that it printed is in `printed`."""
@@ -134,7 +145,7 @@ class Proxy:
         self._is_cutting = False
         self.cuts = 0
 
-    async def __aenter__(self) -> Proxy:
+    async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -136,7 +136,9 @@ def test_merge_patches_are_those_of_the_rfc(target, patch, result):
     assert merge_patch(target, patch) == result
 
 
-@given(st.integers(0, 2**63 - 1), st.dictionaries(st.sampled_from(["make", "year"]), st.text() | st.integers()))
+@given(
+    st.integers(0, 2**63 - 1), st.fixed_dictionaries({}, optional={"make": st.text(max_size=9), "year": st.integers()})
+)
 def test_a_cursor_comes_back_as_it_went(seq, filters):
     """For the same filters, whatever their order."""
     cursor = encode_cursor(seq, filters)

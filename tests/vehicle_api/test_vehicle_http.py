@@ -7,7 +7,6 @@ import gzip
 import re
 
 import pytest
-
 from running import VEHICLE, open_pool, serving, vehicle
 
 ETAG_1 = '"1"'

@@ -6,8 +6,8 @@ import re
 
 import pydantic_core
 import pytest
-
 from running import VEHICLE, serving
+
 from vehicle_api import openapi
 from vehicle_api.app import make_app
 from vehicle_api.core import Vehicle, VehicleFields, VehicleList

@@ -7,8 +7,8 @@ import contextlib
 import time
 
 import pytest
-
 from running import VEHICLE, Proxy, open_pool, serving, until_ready, vehicle
+
 from vehicle_api.migrations import STEPS, migrate
 
 # No answer may take longer.

@@ -9,7 +9,6 @@ import re
 import shutil
 
 import pytest
-
 from running import VEHICLE, serving, vehicle
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

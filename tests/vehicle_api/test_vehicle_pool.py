@@ -11,8 +11,8 @@ import time
 import aiopg
 import psycopg2
 import pytest
-
 from running import Proxy, open_pool
+
 from vehicle_api.addresses import Resolver
 from vehicle_api.pool import ConnectionLost, SchemaMissing, Unavailable
 from vehicle_api.settings import read_settings

@@ -85,7 +85,7 @@ def logs(arguments: argparse.Namespace) -> int:
 
 def exec(arguments: argparse.Namespace) -> int:  # noqa: A001 - the command's own name
     """Run a command in a container with this terminal; returns its exit code."""
-    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    words = list(arguments.words)
     if not words:
         raise UserError("there is no command to run; write it after --, such as: kubesim exec postgres-0 -- id")
     spec = _ask(arguments, "exec", reference=_reference(arguments), container=arguments.container, words=words)
