@@ -24,10 +24,14 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+# A named tuple's own constructor is a Python function; for the few made several times per write that counts.
+new_tuple = tuple.__new__
+
+
 def key_of(obj: Object) -> Key:
     """The object's namespace and name."""
     metadata = obj["metadata"]
-    return Key(metadata.get("namespace", ""), metadata["name"])
+    return new_tuple(Key, (metadata.get("namespace", ""), metadata["name"]))
 
 
 def labels_of(obj: Object) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, final
 
 from kubesim.api.defaults import default
 from kubesim.api.defaults.service_addresses import drop_fields_of_old_type, resolve_addresses
-from kubesim.api.objects import Key, Object
+from kubesim.api.objects import Key, Object, new_tuple
 from kubesim.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
 from kubesim.api.requests import NO_OPTIONS, Options, Request
 from kubesim.api.scheme import Kind
@@ -189,7 +189,7 @@ class ApiServer:
             obj = self._pods.with_token_name(obj)
         if options.dry_run:
             return obj
-        return self.commit(kind, Key(namespace, metadata["name"]), obj, None, identity, "created", "")
+        return self.commit(kind, new_tuple(Key, (namespace, metadata["name"])), obj, None, identity, "created", "")
 
     def check(self, kind: Kind, obj: Object) -> Object:
         """The object with its defaults, if it would be valid by itself; nothing is written, no other object looked at.
@@ -315,7 +315,7 @@ class ApiServer:
             if causes:
                 raise invalid(kind.kind, stored_kind(kind).group, before["name"], causes)
             return old if new == old else new
-        key = Key(before.get("namespace", ""), before["name"])
+        key = new_tuple(Key, (before.get("namespace", ""), before["name"]))
         if is_released(kind, new):
             # Watches see the state that was stored last, which still has the finalizers; the client gets its own.
             self.remove(kind, key, old, identity)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from kubesim.api.conditions import with_condition
 from kubesim.api.kinds import POD_DISRUPTION_BUDGET
-from kubesim.api.objects import Key, Object
+from kubesim.api.objects import Key, Object, new_tuple
 from kubesim.api.patch import apply_json_patch, apply_merge_patch
 from kubesim.api.requests import Options, Request
 from kubesim.api.selectors import selector_text
@@ -79,7 +79,7 @@ def _bind(server: ApiServer, request: Request, identity: Identity) -> Object:
             if added:
                 bound["metadata"][field] = {**(metadata.get(field) or {}), **added}
     if not request.options.dry_run:
-        server.commit(request.kind, Key(request.namespace, name), bound, pod, identity, "bound", "binding")
+        server.commit(request.kind, new_tuple(Key, (request.namespace, name)), bound, pod, identity, "bound", "binding")
     return _SUCCESS
 
 

@@ -8,10 +8,10 @@ Upstream: client-go/tools/record/{event.go,events_cache.go} @v1.36
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 from kubesim.api.kinds import EVENT
-from kubesim.api.objects import Object
+from kubesim.api.objects import Object, new_tuple
 from kubesim.api.requests import create, patch
 from kubesim.api.timestamps import to_time
 from kubesim.client.port import Client, Reply, ignore_reply
@@ -23,6 +23,7 @@ _SIMILAR_MAX = 10
 _SIMILAR_WITHIN_NS = 600 * SECOND
 _SPAM_BURST = 25
 _SPAM_INTERVAL_NS = 300 * SECOND
+_SPAM_FULL_NS = _SPAM_BURST * _SPAM_INTERVAL_NS
 # 2026-01-01T00:00:00Z in Unix nanoseconds, the instant that virtual time starts from.
 _EPOCH_NS = 1_767_225_600 * SECOND
 _COMBINED = "(combined from similar events): "
@@ -64,9 +65,13 @@ def _aggregate(group: _Group, message: str, now_ns: int) -> str:
     return _COMBINED + message
 
 
-def _bounded(cache: dict[Any, Any]) -> None:
-    if len(cache) > _CACHE_MAX:
-        del cache[next(iter(cache))]
+def _find_sent(group: _Group, message: str, field_path: str) -> _Sent | None:
+    """The Event that this one repeats. What is combined is one, whatever part of the object each is about."""
+    is_combined = message.startswith(_COMBINED)
+    for sent in group.sent:
+        if sent.message.startswith(_COMBINED) if is_combined else sent[:2] == (message, field_path):
+            return sent
+    return None
 
 
 @final
@@ -92,30 +97,35 @@ class Recorder:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group()
-            _bounded(self._groups)
-        message = _aggregate(group, message, now_ns)
-        if message.startswith(_COMBINED):
-            # What is combined is one Event, whatever part of the object each is about.
-            sent = next((each for each in group.sent if each.message.startswith(_COMBINED)), None)
+            if len(self._groups) > _CACHE_MAX:
+                del self._groups[next(iter(self._groups))]
+            group.last_ns = now_ns
+            group.messages = (message,)
         else:
-            sent = next((each for each in group.sent if each[:2] == (message, field_path)), None)
-        if sent is not None:
-            self._count(group, sent, obj, key, message)
-            return
+            message = _aggregate(group, message, now_ns)
+            sent = _find_sent(group, message, field_path)
+            if sent is not None:
+                self._count(group, sent, obj, key, message)
+                return
         event = self._build(obj, type_, reason, message, field_path, now_ns)
-        group.sent += (_Sent(message, field_path, event["metadata"]["name"], 1, event["firstTimestamp"]),)
+        sent = new_tuple(_Sent, (message, field_path, event["metadata"]["name"], 1, event["firstTimestamp"]))
+        group.sent += (sent,)
         if self._take_token(uid + type_, now_ns):
             self._client.send(create(EVENT, event), ignore_reply)
 
     def _take_token(self, subject: str, now_ns: int) -> bool:
         """A bucket of 25 that refills one every 300 s, refusing instead of waiting."""
-        full = _SPAM_BURST * _SPAM_INTERVAL_NS
-        tokens, since_ns = self._spam.get(subject, (full, now_ns))
-        tokens = min(full, tokens + now_ns - since_ns)
+        spam = self._spam
+        before = spam.get(subject)
+        if before is None:
+            spam[subject] = (_SPAM_FULL_NS - _SPAM_INTERVAL_NS, now_ns)
+            if len(spam) > _CACHE_MAX:
+                del spam[next(iter(spam))]
+            return True
+        tokens = min(_SPAM_FULL_NS, before[0] + now_ns - before[1])
         if tokens < _SPAM_INTERVAL_NS:
             return False
-        self._spam[subject] = (tokens - _SPAM_INTERVAL_NS, now_ns)
-        _bounded(self._spam)
+        spam[subject] = (tokens - _SPAM_INTERVAL_NS, now_ns)
         return True
 
     def _count(self, group: _Group, sent: _Sent, obj: Object, key: tuple[str, str, str], message: str) -> None:

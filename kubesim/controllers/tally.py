@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, final
 
 from kubesim.api.memo import IdentityMemo
-from kubesim.api.objects import Object
+from kubesim.api.objects import Object, new_tuple
 from kubesim.client.informer import Informer
 from kubesim.controllers.pods import ready_condition
 
@@ -82,12 +82,9 @@ class PodTally:
         is_unfinished = pod["status"].get("phase") not in _FINISHED
         is_going = "deletionTimestamp" in metadata
         is_active = is_unfinished and not is_going
-        counted = _Counted(
-            self._group(owner, metadata.get("labels") or _NO_LABELS),
-            is_active,
-            is_active and ready_condition(pod) is not None,
-            is_unfinished and is_going,
-        )
+        group = self._group(owner, metadata.get("labels") or _NO_LABELS)
+        is_ready = is_active and ready_condition(pod) is not None
+        counted = new_tuple(_Counted, (group, is_active, is_ready, is_unfinished and is_going))
         if before is not None:
             if before == counted:
                 counted.group.pods -= 1

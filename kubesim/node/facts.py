@@ -39,9 +39,7 @@ class ContainerFacts:
     def has_probes(self) -> bool:
         """Whether anything is probed; of init containers only sidecars are."""
         spec = self.spec
-        return self.role != "init" and (
-            "readinessProbe" in spec or "livenessProbe" in spec or "startupProbe" in spec
-        )
+        return self.role != "init" and ("readinessProbe" in spec or "livenessProbe" in spec or "startupProbe" in spec)
 
 
 def _mount_status(mount: Object) -> Object:
@@ -68,9 +66,7 @@ class PodFacts:
             for item in init_specs
         )
         self.main = tuple(ContainerFacts(item, "main", waiting) for item in spec["containers"])
-        self.main_by_name = (
-            self.main if len(self.main) == 1 else tuple(sorted(self.main, key=lambda facts: facts.name))
-        )
+        self.main_by_name = self.main if len(self.main) == 1 else tuple(sorted(self.main, key=lambda facts: facts.name))
         self.by_name = {facts.name: facts for facts in (*self.init, *self.main)}
         self.has_sidecars = any(facts.role == "sidecar" for facts in self.init)
         self.has_probes = any(facts.has_probes for facts in self.by_name.values())

@@ -64,9 +64,7 @@ def initialized_outcome(pod: PodFacts, statuses: Mapping[str, Object], phase: st
         if "running" in state or "terminated" in state:
             return TRUE
     incomplete = [
-        facts.name
-        for facts in pod.init
-        if not statuses[facts.name]["started" if facts.role == "sidecar" else "ready"]
+        facts.name for facts in pod.init if not statuses[facts.name]["started" if facts.role == "sidecar" else "ready"]
     ]
     if not incomplete:
         return TRUE
@@ -107,9 +105,7 @@ def _condition(kind: str, generation: int, outcome: Outcome, since: str) -> Obje
     return condition
 
 
-def compute_conditions(
-    old: Sequence[Object], outcomes: Sequence[Outcome], generation: int, now: str
-) -> list[Object]:
+def compute_conditions(old: Sequence[Object], outcomes: Sequence[Outcome], generation: int, now: str) -> list[Object]:
     """All conditions: those of others as they are, then the kubelet's own; `now` is the transition time of changes."""
     before: dict[str, Object] = {}
     foreign: list[Object] = []

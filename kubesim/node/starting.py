@@ -107,7 +107,7 @@ def start_sandbox(worker: PodWorker) -> Sequence:
 
 
 def _report_sandbox(worker: PodWorker) -> None:
-    """That the sandbox is up is reported at once and alone. Upstream: pkg/kubelet/kubelet.go:OnPodSandboxReady @v1.36"""
+    """Report at once, and alone, that the sandbox is up. Upstream: pkg/kubelet/kubelet.go:OnPodSandboxReady @v1.36"""
     status = worker.writer.status
     if status is not None:
         generation = worker.pod["metadata"].get("generation", 0)
@@ -130,6 +130,22 @@ def _environment(worker: PodWorker, container: Object) -> Any:
     return make_environment(worker.pod, container, sources)
 
 
+def _refuse_config(worker: PodWorker, facts: ContainerFacts, why: str) -> Reason:
+    worker.event("Warning", "Failed", f"Error: {why}", facts.field_path)
+    return Reason("CreateContainerConfigError", why)
+
+
+def _is_root_in_spite(of_pod: Object | None, of_container: Object | None) -> bool:
+    """Whether a container is to run as root and must not. Nothing is known of the user that an image has itself.
+
+    Upstream: pkg/kubelet/kuberuntime/security_context_others.go:verifyRunAsNonRoot @v1.36
+    """
+    if not of_pod and not of_container:
+        return False
+    context = {**(of_pod or {}), **(of_container or {})}
+    return bool(context.get("runAsNonRoot")) and context.get("runAsUser") == 0
+
+
 def start_container(worker: PodWorker, facts: ContainerFacts) -> Sequence:
     """Steps that start one container; returns None, or the `Reason` why it doesn't run."""
     node = worker.node
@@ -146,8 +162,10 @@ def start_container(worker: PodWorker, facts: ContainerFacts) -> Sequence:
     try:
         env = _environment(worker, facts.spec)
     except EnvError as error:
-        worker.event("Warning", "Failed", f"Error: {error}", facts.field_path)
-        return Reason("CreateContainerConfigError", str(error))
+        return _refuse_config(worker, facts, str(error))
+    if _is_root_in_spite(worker.pod["spec"].get("securityContext"), facts.spec.get("securityContext")):
+        of = f'(pod: "{worker.formatted()}", container: {facts.name})'
+        return _refuse_config(worker, facts, f"container's runAsUser breaks non-root policy {of}")
     mounts = mounts_of(facts.spec, worker.volumes, worker.parts)
     limit = ((facts.spec.get("resources") or {}).get("limits") or {}).get("memory")
     limit_bytes = quantity.value(limit) if limit is not None else 0

@@ -175,16 +175,14 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
     messages_max = _MESSAGES_MAX // count
     before = old.get("containerStatuses") or ()
     mains = [
-        compute_container_status(item, before, seen, facts.restart_policy, messages_max)
-        for item in facts.main_by_name
+        compute_container_status(item, before, seen, facts.restart_policy, messages_max) for item in facts.main_by_name
     ]
     statuses = {status["name"]: status for status in mains}
     inits: list[Object] = []
     if facts.init:
         before = old.get("initContainerStatuses") or ()
         inits = [
-            compute_container_status(item, before, seen, facts.restart_policy, messages_max)
-            for item in facts.init
+            compute_container_status(item, before, seen, facts.restart_policy, messages_max) for item in facts.init
         ]
         statuses.update((status["name"], status) for status in inits)
     phase = _phase(facts, statuses, old, seen)
@@ -241,7 +239,9 @@ def with_probe_result(
         return status
     if field == "ready":
         conditions = status.get("conditions") or ()
-        before = {each["type"]: (each["status"], each.get("reason", ""), each.get("message", "")) for each in conditions}
+        before = {
+            each["type"]: (each["status"], each.get("reason", ""), each.get("message", "")) for each in conditions
+        }
         containers_ready = containers_ready_outcome(facts, statuses, status["phase"])
         before["ContainersReady"] = containers_ready
         before["Ready"] = ready_outcome(pod["spec"].get("readinessGates") or (), conditions, containers_ready)

@@ -88,9 +88,7 @@ def _config_map_files(source: Object, namespace: str, sources: VolumeSources) ->
             return {}
         raise MountError(f'configmap "{source.get("name", "")}" not found')
     data = {**(found.get("data") or {}), **(found.get("binaryData") or {})}
-    return _items(
-        data, source.get("items"), "configmap references non-existent config key", is_optional=is_optional
-    )
+    return _items(data, source.get("items"), "configmap references non-existent config key", is_optional=is_optional)
 
 
 def _secret_files(source: Object, namespace: str, sources: VolumeSources) -> dict[str, Any]:

@@ -65,6 +65,23 @@ def watch_exit(aio: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[int]
     threading.Thread(target=wait, daemon=True).start()
 
 
+def start_apart(spec: dict[str, Any]) -> int:
+    """Start an isolated process that nobody watches, and return its PID. It ends with us at the latest."""
+    status_reader, status = os.pipe()
+    go, go_writer = os.pipe()
+    words, file = launcher_command(spec, status, go)
+    quiet = subprocess.DEVNULL
+    launcher = subprocess.Popen(  # noqa: S603
+        words, pass_fds=(file, status, go), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    line = os.read(status_reader, _STATUS_MAX)
+    launcher.wait()
+    os.write(go_writer, b"g")
+    for descriptor in (file, status_reader, status, go, go_writer):
+        os.close(descriptor)
+    return int(line.split()[1]) if line.startswith(b"pid ") else 0
+
+
 @final
 class Child:
     """One process. `on_started` gets an empty text or why it did not start; `on_exit` its exit code, if it did."""

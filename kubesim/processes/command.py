@@ -179,3 +179,19 @@ def exec_spec(machine: Machine, command: Command, pid: int, words: Sequence[str]
         "command": [with_own_loopback(word, command.ip) for word in words],
         "environment": dict(command.environment),
     }
+
+
+def prepare_spec(folder: RunFolder, words: Sequence[str], path: Sequence[str]) -> dict[str, Any]:
+    """The launcher's spec for what an image needs before its first start; it sees the machine's files as they are."""
+    return {
+        "isolate": True,
+        "uid": 1000,
+        "gid": 1000,
+        "hostname": "prepare",
+        "mounts": [],
+        "staging": str(folder.staging),
+        "keep": [],
+        "directory": "/",
+        "command": list(words),
+        "environment": {"PATH": ":".join([*path, _PATH])},
+    }

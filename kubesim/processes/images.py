@@ -17,7 +17,7 @@ from kubesim.node.simulated import image_ref
 
 _PROJECT: Final = Path(__file__).parents[2]
 _SHIPPED: Final = Path(__file__).with_name("images.yaml")
-_FIELDS: Final = ("command", "env", "user", "stopSignal", "path")
+_FIELDS: Final = ("command", "env", "user", "stopSignal", "path", "prepare")
 _PROGRAMS: Final = ("postgres", "initdb")
 
 
@@ -29,6 +29,7 @@ class Program(NamedTuple):
     user: int
     stop_signal: int
     path: tuple[str, ...]
+    prepare: tuple[str, ...]
 
 
 def find_postgres() -> Path | None:
@@ -50,11 +51,12 @@ def find_postgres() -> Path | None:
 class ImageMap:
     """Finds programs. All images of the map are on every node; no other can be pulled."""
 
-    def __init__(self, extra: Path | None = None) -> None:
+    def __init__(self, run_folder: Path, extra: Path | None = None) -> None:
         """
         Raises:
             UserError: the file cannot be read or says something that is not understood.
         """
+        self._run_folder = run_folder
         self._postgres = find_postgres()
         self._entries: dict[str, dict[str, Any]] = {}
         for path in (_SHIPPED, extra):
@@ -86,11 +88,12 @@ class ImageMap:
             int(entry.get("user", 0)),
             signal.Signals[entry.get("stopSignal", "SIGTERM")],
             tuple(self._filled(word) for word in entry.get("path", ())),
+            tuple(self._filled(word) for word in entry.get("prepare", ())),
         )
 
     def _filled(self, text: str) -> str:
         text = text.replace("{python}", sys.executable).replace("{project}", str(_PROJECT))
-        return text.replace("{postgres}", str(self._postgres))
+        return text.replace("{run}", str(self._run_folder)).replace("{postgres}", str(self._postgres))
 
     def image(self, image: str) -> Image | None:
         """The image as a node lists it, or None for one that is not in the map."""
@@ -125,7 +128,7 @@ def _check(where: str, entry: Any) -> None:
     for name, value in entry.items():
         if name not in _FIELDS:
             raise UserError(f"{where}: there is no field {name}; there are {', '.join(_FIELDS)}")
-        if name in ("command", "path") and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        if name in ("command", "path", "prepare") and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
             raise UserError(f"{where}: {name} must be a list of texts")
         if name == "env" and not isinstance(value, dict):
             raise UserError(f"{where}: env must map names to values")

@@ -8,15 +8,28 @@ Upstream: docker-library/postgres docker-entrypoint.sh
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 
+_PART = ".part"
+_HAS_STRATEGY = 15
 _SERVER = ("postgres", "-c", "logging_collector=off", "-c", "unix_socket_directories=")
 
 
 def _fail(text: str) -> None:
     sys.stderr.write(f"Error: {text}\n")
     sys.exit(1)
+
+
+def _initdb(data: str) -> None:
+    words = ["initdb", "--no-sync", "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "trust"]
+    subprocess.run([*words, *os.environ.get("POSTGRES_INITDB_ARGS", "").split()], check=True)  # noqa: S603
+    # Until here nobody could connect; from now on a password is asked for, unless the Pod says otherwise.
+    rules = os.path.join(data, "pg_hba.conf")  # noqa: PTH118
+    with open(rules, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write("local all all trust\n")
 
 
 def _initialise(data: str) -> None:
@@ -26,25 +39,61 @@ def _initialise(data: str) -> None:
     trust = os.environ.get("POSTGRES_HOST_AUTH_METHOD") == "trust"
     if not password and not trust:
         _fail("Database is uninitialized and superuser password is not specified.")
-    words = ["initdb", "--no-sync", "-D", data, "-U", user, "-E", "UTF8", "--no-locale", "-A", "trust" if trust else "scram-sha-256"]
-    words += os.environ.get("POSTGRES_INITDB_ARGS", "").split()
-    reader, writer = os.pipe()
-    os.write(writer, f"{password}\n".encode())
-    os.close(writer)
-    if password:
-        words.append(f"--pwfile=/dev/fd/{reader}")
-    subprocess.run(words, check=True, pass_fds=(reader,))  # noqa: S603
-    os.close(reader)
+    template = _template()
+    if template and not os.environ.get("POSTGRES_INITDB_ARGS"):
+        shutil.copytree(template, data, dirs_exist_ok=True)
+    else:
+        _initdb(data)
+    rule = "trust" if trust else "scram-sha-256"
     with open(os.path.join(data, "pg_hba.conf"), "a", encoding="utf-8") as rules:  # noqa: PTH118, PTH123
-        rules.write(f"\nhost all all all {'trust' if trust else 'scram-sha-256'}\n")
+        rules.write(f"\nhost all all all {rule}\n")
+    # The first superuser gets its name and password, and the database is made, before anybody can connect.
+    statements = [f"UPDATE pg_authid SET rolname = {_quoted(user)} WHERE oid = 10"]
+    if password:
+        statements.append(f"ALTER ROLE {_quoted(user, chr(34))} PASSWORD {_quoted(password)}")
     if database != "postgres":
-        quoted = database.replace('"', '""')
-        single = ["postgres", "--single", "-F", "-j", "-D", data, "postgres"]
-        subprocess.run(single, input=f'CREATE DATABASE "{quoted}" STRATEGY FILE_COPY\n'.encode(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+        statements.append(f"CREATE DATABASE {_quoted(database, chr(34))}{_strategy(data)}")
+    single = ["postgres", "--single", "-F", "-O", "-D", data, "-c", "log_min_messages=fatal", "-c", "log_checkpoints=off", "postgres"]
+    text = "".join(f"{each}\n" for each in statements)
+    subprocess.run(single, input=text.encode(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+def _quoted(text: str, mark: str = "'") -> str:
+    if "\n" in text or "\\" in text:
+        _fail("POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB must hold neither line breaks nor backslashes.")
+    return f"{mark}{text.replace(mark, mark + mark)}{mark}"
+
+
+def _strategy(data: str) -> str:
+    """How to copy the template database: the quick way, where the version knows it."""
+    with open(os.path.join(data, "PG_VERSION"), encoding="ascii") as file:  # noqa: PTH118, PTH123
+        return " STRATEGY FILE_COPY" if int(file.read().partition(".")[0]) >= _HAS_STRATEGY else ""
+
+
+def _template() -> str:
+    """A prepared data folder, once it is complete; an empty text where there is none."""
+    place = os.environ.get("KUBESIM_TEMPLATE", "")
+    while place and os.path.isdir(f"{place}{_PART}"):  # noqa: PTH112
+        time.sleep(0.02)
+    return place if place and os.path.isdir(place) else ""  # noqa: PTH112
+
+
+def prepare(place: str) -> None:
+    """Make the template."""
+    part = f"{place}{_PART}"
+    os.makedirs(part, mode=0o700)  # noqa: PTH103
+    try:
+        _initdb(part)
+        os.rename(part, place)  # noqa: PTH104
+    except (OSError, subprocess.CalledProcessError):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def main() -> None:
     """Prepare the data folder if it is empty, and become the server."""
+    if sys.argv[1:2] == ["template"]:
+        prepare(sys.argv[2])
+        return
     data = os.environ["PGDATA"]
     os.makedirs(data, mode=0o700, exist_ok=True)  # noqa: PTH103
     os.chmod(data, 0o700)  # noqa: PTH101

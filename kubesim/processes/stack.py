@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, final
@@ -20,10 +21,10 @@ from kubesim.controllers.local_path_provisioner import LOCAL_PATH_PROVISIONER
 from kubesim.errors import UserError
 from kubesim.node.runtime import RuntimeFailure
 from kubesim.processes.addresses import Addresses
-from kubesim.processes.child import adopt_orphans
-from kubesim.processes.command import Machine
+from kubesim.processes.child import adopt_orphans, start_apart
+from kubesim.processes.command import Machine, prepare_spec
 from kubesim.processes.database import rows_of
-from kubesim.processes.images import ImageMap
+from kubesim.processes.images import ImageMap, Program
 from kubesim.processes.isolation import find_obstacle
 from kubesim.processes.names import HostsFiles
 from kubesim.processes.network import ProcessNetwork
@@ -64,15 +65,17 @@ class Bodies:
 class ProcessStack:
     """A cluster whose Pods are processes. Real time passes in `pacer.run` only; `close` ends everything."""
 
-    def __init__(self, options: ClusterOptions | None = None, images: Path | None = None) -> None:
-        """
+    def __init__(
+        self, options: ClusterOptions | None = None, images: Path | None = None, objects: Sequence[Object] = ()
+    ) -> None:
+        """`images` is a file that says more of images; `objects` are those that will be applied first.
+
         Raises:
             UserError: this machine lacks something, or an option is out of range.
         """
         options = options or ClusterOptions()
         if options.nodes > _NODES_MAX:
             raise UserError(f"the process runtime has from 1 to {_NODES_MAX} nodes, not {options.nodes}")
-        self.images = ImageMap(images)
         obstacle = find_obstacle()
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
@@ -80,8 +83,12 @@ class ProcessStack:
             undo.callback(self.addresses.close)
             self.folder = RunFolder.create()
             undo.callback(self.folder.remove)
+            self.images = ImageMap(self.folder.path, images)
+            programs = self._find_programs(objects)
             self._start_watchdog(undo)
             adopt_orphans()
+            if not obstacle:
+                self._prepare(programs, undo)
             loop = Loop()
             self.pacer = Pacer(loop, lambda: self.cluster.store.revision)
             undo.callback(self.pacer.close)
@@ -153,6 +160,29 @@ class ProcessStack:
             while any(self.containers()) and self.pacer.wall_ns() < end_ns:
                 self.pacer.run(self.pacer.wall_ns() + 20 * MILLISECOND)
 
+    def _find_programs(self, objects: Sequence[Object]) -> list[Program]:
+        """The programs of all containers of the objects.
+
+        Raises:
+            UserError: this machine has none for one of them.
+        """
+        programs: dict[str, Program] = {}
+        for obj in objects:
+            pod = obj if obj["kind"] == "Pod" else (obj.get("spec") or {}).get("template") or {}
+            spec = pod.get("spec") or {} if isinstance(pod, dict) else {}
+            for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+                found = self.images.find(container.get("image", ""))
+                if isinstance(found, RuntimeFailure):
+                    raise UserError(f"{obj['kind']} {obj['metadata'].get('name', '')}: {found.text}")
+                programs[container["image"]] = found
+        return [*programs.values()]
+
+    def _prepare(self, programs: Sequence[Program], undo: contextlib.ExitStack) -> None:
+        """Begin what images need before their first start. A Pod that comes sooner waits for it itself."""
+        for words, path in dict.fromkeys((program.prepare, program.path) for program in programs if program.prepare):
+            pid = start_apart(prepare_spec(self.folder, words, path))
+            undo.callback(_end, pid)
+
     # What runs.
 
     def containers(self) -> Iterator[Container]:
@@ -176,20 +206,6 @@ class ProcessStack:
             raise UserError(f"pod/{pod['metadata']['name']}: container {name or names[0]} has not been started yet")
         return container
 
-    def check_images(self, objects: Iterator[Object]) -> None:
-        """See that this machine has a program for every container of the objects.
-
-        Raises:
-            UserError: it has none for one of them.
-        """
-        for obj in objects:
-            pod = obj if obj["kind"] == "Pod" else (obj.get("spec") or {}).get("template") or {}
-            spec = pod.get("spec") or {} if isinstance(pod, dict) else {}
-            for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-                found = self.images.find(container.get("image", ""))
-                if isinstance(found, RuntimeFailure):
-                    raise UserError(f"{obj['kind']} {obj['metadata'].get('name', '')}: {found.text}")
-
     # Users.
 
     def service_address(self, name: str, namespace: str = "") -> tuple[str, int] | None:
@@ -209,3 +225,10 @@ class ProcessStack:
     def database_rows(self, table: str) -> Mapping[str, bool]:
         """The rows of a table in all databases, by key."""
         return rows_of(self.containers(), table, _KEY_COLUMN)
+
+
+def _end(pid: int) -> None:
+    """Kill and reap a process that nobody watches."""
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)

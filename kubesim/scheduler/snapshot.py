@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, Protocol, final
 
-from kubesim.api.objects import Object, labels_of
+from kubesim.api.objects import Object, labels_of, new_tuple
 from kubesim.errors import SimBug
 from kubesim.scheduler.profile import PodProfile, PodProfiles, has_same_template
 from kubesim.scheduler.resources import Allocatable, compute_allocatable
@@ -323,7 +323,7 @@ class Snapshot:
             and entry.pod["metadata"].get("labels") is metadata.get("labels")
             and has_same_template(entry.pod["spec"], pod["spec"])
         ):
-            pods[uid] = PodEntry(pod, entry.profile, terminating)
+            pods[uid] = new_tuple(PodEntry, (pod, entry.profile, terminating))
             return
         old = entry.profile
         profile = self.profiles.relabelled(old, entry.pod, pod)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import final
 
-from kubesim.api.objects import Key, Object
+from kubesim.api.objects import Key, Object, new_tuple
 from kubesim.errors import expired
 from kubesim.store.watch import Change, EventType, Predicate, Watch, WatchEvent
 
@@ -103,7 +103,8 @@ class Store:
         metadata["resourceVersion"] = str(revision)
         table = self.table(resource)
         table.put(key, obj)
-        self._record(table, Change(revision, "ADDED" if previous is None else "MODIFIED", key, obj, previous))
+        kind: EventType = "ADDED" if previous is None else "MODIFIED"
+        self._record(table, new_tuple(Change, (revision, kind, key, obj, previous)))
         return obj
 
     def delete(self, resource: str, key: Key, last: Object) -> Object:
@@ -121,7 +122,7 @@ class Store:
         history.append(change)
         if len(history) > HISTORY_MAX:
             table.compacted = history.popleft().revision
-        event = WatchEvent(change.type, change.obj)
+        event = new_tuple(WatchEvent, (change.type, change.obj))
         for watch in table.watches:
             watch.offer(change, event)
         if table.index is not None and table.indexed_watches:

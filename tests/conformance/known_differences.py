@@ -5,7 +5,7 @@ from __future__ import annotations
 _CHANCE = "chance of that run: "
 _NO_FILES = "gap: a simulated image has neither files nor a user, so every command starts"
 _PAUSED = "the recorded kubelet was paused and found its runtime down for 10 s, the simulated one only had no network"
-_SHUFFLE = "gap: the volume binder races with itself and puts its finalizer back before the deletion"
+_SHUFFLE = _CHANCE + "a sync of the volume binder put its finalizer back just before the deletion"
 
 KNOWN: dict[tuple[str, str], str] = {
     ("a6-lifecycle-hooks", "pods/postfail"): _CHANCE + "a relist saw the second container between start and end",
@@ -25,6 +25,8 @@ KNOWN: dict[tuple[str, str], str] = {
     ("d2-statefulset-parallel", "persistentvolumes/pv~data-db-0"): _SHUFFLE,
     ("d2-statefulset-parallel", "persistentvolumeclaims/data-db-1"): _CHANCE + "owner before or after the provisioner",
     ("d2-statefulset-parallel", "events of statefulsets/db"): _CHANCE + "which of the three claims met a conflict",
+    ("d3-statefulset-stuck", "controllerrevisions/db-dc8644bc"): _CHANCE
+    + "how often it was made again during deletion",
     ("d3-statefulset-stuck", "events of pods/slow-1"): _CHANCE + "the first probe came before the Pod was ready",
     ("e1-services-endpoints", "endpoints/cluster"): _CHANCE + "Endpoints made again while their Service was deleted",
     ("e1-services-endpoints", "endpointslices/headless"): _CHANCE + "a retry after a conflict also dropped the Pod",
@@ -38,6 +40,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ("h1-kubelet-stopped", "pods/db-0"): _PAUSED,
     ("h1-kubelet-stopped", "events of pods/web~1~"): _PAUSED,
     ("h1-kubelet-stopped", "events of pods/db-0"): _PAUSED,
+    ("h3-drain-cordon", "controllerrevisions/db-695bf8449b"): "as pods/db-0, for which the drain waited",
     ("h3-drain-cordon", "pods/db-0"): _CHANCE + "the first probe came before the Pod was ready",
     ("k1-failed-scheduling", "pods/outofcpu"): _CHANCE + "the kubelet's refusal was not written in time; k3 has it",
     ("k3-more-scheduling", "pods/lost"): _CHANCE + "the phase of the Pod garbage collector's 20 s",

@@ -31,6 +31,7 @@ RECORDED = (
     "deployments",
     "replicasets",
     "statefulsets",
+    "controllerrevisions",
     "endpointslices",
     "endpoints",
     "persistentvolumeclaims",
@@ -275,7 +276,12 @@ def _node(obj: Object, _: Names) -> Object:
     return {"taints": sorted(taints), "unschedulable": bool(obj["spec"].get("unschedulable"))}
 
 
+def _revision(obj: Object, _: Names) -> Object:
+    return {"revision": obj["revision"], "owned": bool(obj["metadata"].get("ownerReferences"))}
+
+
 _STATES = {
+    "controllerrevisions": _revision,
     "pods": _pod,
     "deployments": _workload,
     "replicasets": _workload,

@@ -44,6 +44,11 @@ class Timed:
         return answer.status
 
 
+def behind(proxy, environment):
+    """What the environment says of a service that reaches its database through the proxy."""
+    return {**environment, "POSTGRES_PORT": str(proxy.port)}
+
+
 async def assert_all_unavailable(client):
     """Whatever needs the database says 503 in time, ten times at once; what does not need it is unmoved."""
     call = Timed(client)
@@ -87,16 +92,15 @@ async def test_with_the_database_frozen_every_answer_comes_in_time(emptied_envir
 
 async def test_with_the_network_gone_every_answer_comes_in_time(emptied_environment, postgres):
     """Packets vanish, on old connections and new ones; afterwards no old connection is trusted."""
-    async with Proxy(postgres.port) as proxy:
-        async with serving({**emptied_environment, "POSTGRES_PORT": str(proxy.port)}) as client:
-            call = Timed(client)
-            await asyncio.gather(*(call("GET", "/api/vehicles") for _ in range(30)))
-            proxy.swallow()
-            await assert_all_unavailable(client)
-            proxy.restore()
-            await until_ready(client.get)
+    async with Proxy(postgres.port) as proxy, serving(behind(proxy, emptied_environment)) as client:
+        call = Timed(client)
+        await asyncio.gather(*(call("GET", "/api/vehicles") for _ in range(30)))
+        proxy.swallow()
+        await assert_all_unavailable(client)
+        proxy.restore()
+        await until_ready(client.get)
 
-            assert await call("POST", "/api/vehicles", VEHICLE) == 201
+        assert await call("POST", "/api/vehicles", VEHICLE) == 201
 
 
 async def test_no_acknowledged_write_is_lost(emptied_environment, postgres):
@@ -137,17 +141,16 @@ async def test_no_acknowledged_write_is_lost(emptied_environment, postgres):
 
 async def test_a_lost_answer_to_a_creation_is_found_again(emptied_environment, postgres):
     """The database commits, and the connection dies before it says so: the second attempt recognises its own vehicle."""
-    async with Proxy(postgres.port) as proxy:
-        async with serving({**emptied_environment, "POSTGRES_PORT": str(proxy.port)}) as client:
-            for number, headers in enumerate(({}, {"Idempotency-Key": "a"})):
-                proxy.cut_after_next_answer()
-                async with client.post("/api/vehicles", json=vehicle(number), headers=headers) as answer:
-                    assert answer.status == 201, await answer.text()
-                    assert "Idempotent-Replayed" not in answer.headers
-                    made = await answer.json()
-                async with client.get("/api/vehicles", params={"vin": made["vin"]}) as answer:
-                    assert (await answer.json())["items"] == [made]
-            assert proxy.cuts == 2
+    async with Proxy(postgres.port) as proxy, serving(behind(proxy, emptied_environment)) as client:
+        for number, headers in enumerate(({}, {"Idempotency-Key": "a"})):
+            proxy.cut_after_next_answer()
+            async with client.post("/api/vehicles", json=vehicle(number), headers=headers) as answer:
+                assert answer.status == 201, await answer.text()
+                assert "Idempotent-Replayed" not in answer.headers
+                made = await answer.json()
+            async with client.get("/api/vehicles", params={"vin": made["vin"]}) as answer:
+                assert (await answer.json())["items"] == [made]
+        assert proxy.cuts == 2
 
 
 async def test_the_service_starts_without_its_database(environment, postgres):

@@ -85,23 +85,21 @@ def _merge_object(original: Object, patch: Object, definition_name: str) -> Obje
 def _obey_fields(original: Object, patch: Object, definition_name: str) -> tuple[Object, Object]:
     """The object after the directives beside its fields, and what is left of the patch."""
     merged = original
-    rest = {}
+    directives = [key for key in patch if key.startswith("$")]
+    rest = {key: value for key, value in patch.items() if key not in directives}
     if RETAIN_KEYS in patch:
         merged = _retain_keys(original, patch)
-    done = {RETAIN_KEYS}
-    for key in patch:
+    for key in directives:
         if key.startswith(SET_ELEMENT_ORDER):
             field, new = _merge_ordered_list(merged, patch, key, definition_name)
-            done |= {key, field}
+            rest.pop(field, None)
             if new is not _DROPPED and new is not merged.get(field):
                 merged = {**merged, field: new}
-    for key, value in patch.items():
-        if key in done:
-            continue
+    for key in directives:
         if key.startswith(DELETE_FROM_LIST):
-            merged = _delete_from_list(merged, _field_of(key, DELETE_FROM_LIST), value, definition_name)
-        else:
-            rest[key] = value
+            merged = _delete_from_list(merged, _field_of(key, DELETE_FROM_LIST), patch[key], definition_name)
+        elif key != RETAIN_KEYS and not key.startswith(SET_ELEMENT_ORDER):
+            rest[key] = patch[key]
     return merged, rest
 
 

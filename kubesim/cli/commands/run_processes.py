@@ -57,9 +57,9 @@ def run_processes(given: Input, arguments: argparse.Namespace, until_ns: int | N
     if arguments.scenario:
         _refuse_impossible(given.scenario)
     images = Path(arguments.images) if arguments.images else None
-    with ProcessStack(given.options, images) as stack:
+    objects = [manifest.object for manifest in given.manifests]
+    with ProcessStack(given.options, images, objects) as stack:
         stack.pacer.catch_signals()
-        stack.check_images(manifest.object for manifest in given.manifests)
         ControlServer(stack)
         start_ns = stack.cluster.now_ns
         live = _LiveTimeline(stack, start_ns, Paint(sys.stdout, is_off=arguments.no_color))

@@ -7,7 +7,13 @@ import pytest
 from kubesim.node.env import EnvError, EnvSources, expand, expand_arguments, make_environment, service_variables
 
 POD = {
-    "metadata": {"name": "web", "namespace": "default", "uid": "u1", "labels": {"app": "web"}, "annotations": {"a": "b"}},
+    "metadata": {
+        "name": "web",
+        "namespace": "default",
+        "uid": "u1",
+        "labels": {"app": "web"},
+        "annotations": {"a": "b"},
+    },
     "spec": {"nodeName": "node-1", "serviceAccountName": "sa", "containers": [], "initContainers": []},
 }
 OBJECTS = {
@@ -124,7 +130,10 @@ def test_expand(text, expanded):
 def test_service_variables():
     """A Service of the namespace and the API server's own give the Docker-compatible variables; headless ones none."""
     services = [
-        {"metadata": {"name": "my-db", "namespace": "default"}, "spec": {"clusterIP": "10.96.0.7", "ports": [{"port": 5432, "name": "sql"}]}},
+        {
+            "metadata": {"name": "my-db", "namespace": "default"},
+            "spec": {"clusterIP": "10.96.0.7", "ports": [{"port": 5432, "name": "sql"}]},
+        },
         {"metadata": {"name": "none", "namespace": "default"}, "spec": {"clusterIP": "None", "ports": [{"port": 1}]}},
         {"metadata": {"name": "far", "namespace": "other"}, "spec": {"clusterIP": "10.96.0.8", "ports": [{"port": 1}]}},
     ]

@@ -149,6 +149,7 @@ def test_ending_a_container(world, exit_code, reason):
 
 def test_equal_runs_are_equal():
     """The same things in the same order lead to the same writes."""
+
     def run():
         world = World("node-1", "node-2")
         world.pod(readinessProbe=READY)

@@ -67,7 +67,9 @@ def test_a_stopped_kubelet_renews_nothing(world):
     world.kubelets["node-1"].stop()
     world.run(100)
 
-    assert world.loop.now_ns - from_time(world.get("node-1", LEASE, "kube-node-lease")["spec"]["renewTime"]) > 90 * SECOND
+    assert (
+        world.loop.now_ns - from_time(world.get("node-1", LEASE, "kube-node-lease")["spec"]["renewTime"]) > 90 * SECOND
+    )
 
 
 def test_a_deleted_node_registers_again(world):

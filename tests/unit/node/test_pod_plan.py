@@ -42,7 +42,14 @@ class Case(NamedTuple):
 
 CASES = [
     Case("a new Pod gets a sandbox and all its containers", None, ("a", "b"), kill_pod=True, sandbox=True),
-    Case("a new Pod with init containers starts the first of them", None, ("i",), kill_pod=True, sandbox=True, init=("i", "j")),
+    Case(
+        "a new Pod with init containers starts the first of them",
+        None,
+        ("i",),
+        kill_pod=True,
+        sandbox=True,
+        init=("i", "j"),
+    ),
     Case("nothing is done while everything runs", {"a": "running", "b": "running"}),
     Case("a container that failed is started again under Always", {"a": 1, "b": "running"}, ("a",)),
     Case("a container that succeeded is started again under Always", {"a": 0, "b": "running"}, ("a",)),
@@ -65,13 +72,21 @@ CASES = [
         policy="Never",
         probes={"a": Results(startup="failure")},
     ),
-    Case("a failed readiness probe changes nothing", {"a": "running", "b": "running"}, probes={"a": Results(readiness="failure")}),
+    Case(
+        "a failed readiness probe changes nothing",
+        {"a": "running", "b": "running"},
+        probes={"a": Results(readiness="failure")},
+    ),
     Case("the next init container follows one that succeeded", {"i": 0}, ("j",), init=("i", "j")),
     Case("an init container that runs is waited for", {"i": "running"}, init=("i", "j")),
     Case("an init container that failed is started again", {"i": 3}, ("i",), init=("i", "j")),
-    Case("an init container that failed under Never ends the Pod", {"i": 4}, kill_pod=True, policy="Never", init=("i",)),
+    Case(
+        "an init container that failed under Never ends the Pod", {"i": 4}, kill_pod=True, policy="Never", init=("i",)
+    ),
     Case("main containers follow the last init container", {"i": 0, "j": 0}, ("a", "b"), init=("i", "j")),
-    Case("init containers are not run again while a main container runs", {"a": "running", "b": 1}, ("b",), init=("i",)),
+    Case(
+        "init containers are not run again while a main container runs", {"a": "running", "b": 1}, ("b",), init=("i",)
+    ),
     Case("a started sidecar lets the next init container start", {"s": "running"}, ("i",), init=("s+", "i")),
     Case(
         "a sidecar whose startup probe has not succeeded is waited for",
@@ -81,10 +96,37 @@ CASES = [
     ),
     Case("main containers follow a last sidecar that has started", {"s": "running"}, ("a", "b"), init=("s+",)),
     Case("a sidecar that ended is started again", {"s": 1, "a": "running", "b": "running"}, ("s",), init=("s+",)),
-    Case("a sidecar doesn't keep a finished Pod alive", {"s": "running", "a": 0, "b": 0}, kill_pod=True, policy="Never", init=("s+",)),
-    Case("after a reboot a new sandbox starts everything", {"a": 255, "b": 255}, ("a", "b"), kill_pod=True, sandbox=True, ready=False),
-    Case("after a reboot a Pod of policy Never stays ended", {"a": 255, "b": 0}, kill_pod=True, policy="Never", ready=False),
-    Case("after a reboot what succeeded under OnFailure rests", {"a": 0, "b": 255}, ("b",), kill_pod=True, sandbox=True, policy="OnFailure", ready=False),
+    Case(
+        "a sidecar doesn't keep a finished Pod alive",
+        {"s": "running", "a": 0, "b": 0},
+        kill_pod=True,
+        policy="Never",
+        init=("s+",),
+    ),
+    Case(
+        "after a reboot a new sandbox starts everything",
+        {"a": 255, "b": 255},
+        ("a", "b"),
+        kill_pod=True,
+        sandbox=True,
+        ready=False,
+    ),
+    Case(
+        "after a reboot a Pod of policy Never stays ended",
+        {"a": 255, "b": 0},
+        kill_pod=True,
+        policy="Never",
+        ready=False,
+    ),
+    Case(
+        "after a reboot what succeeded under OnFailure rests",
+        {"a": 0, "b": 255},
+        ("b",),
+        kill_pod=True,
+        sandbox=True,
+        policy="OnFailure",
+        ready=False,
+    ),
     Case("a Pod that is being deleted starts nothing", {"a": 1, "b": "running"}, deleting=True),
 ]
 

@@ -14,8 +14,17 @@ from kubesim.node.status import Observation, Reason, compute_end, compute_reject
 from kubesim.sim.loop import SECOND
 
 IMAGE = "python:3.11-slim"
-MOUNT = {"name": "kube-api-access-nhr6x", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
-SCHEDULED = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": "2026-01-01T00:00:00Z"}
+MOUNT = {
+    "name": "kube-api-access-nhr6x",
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    "readOnly": True,
+}
+SCHEDULED = {
+    "type": "PodScheduled",
+    "status": "True",
+    "lastProbeTime": None,
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+}
 OLD = {"phase": "Pending", "conditions": [SCHEDULED], "qosClass": "BestEffort"}
 
 
@@ -162,7 +171,10 @@ def test_init_containers_wait_together():
         "containers with incomplete status: [one two]",
     )
     assert outcomes(second)["Initialized"][2] == "containers with incomplete status: [two]"
-    assert [(item["ready"], item["started"]) for item in second["initContainerStatuses"]] == [(True, False), (False, False)]
+    assert [(item["ready"], item["started"]) for item in second["initContainerStatuses"]] == [
+        (True, False),
+        (False, False),
+    ]
     assert second["phase"] == "Pending"
 
 

@@ -11,7 +11,12 @@ from kubesim.node.pod_conditions import KUBELET_CONDITIONS
 from kubesim.node.status_patch import compute_status_patch
 
 READY = {"type": "Ready", "status": "True", "lastProbeTime": None, "lastTransitionTime": "2026-01-01T00:00:00Z"}
-UNREADY = {**READY, "status": "False", "reason": "ContainersNotReady", "message": "containers with unready status: [main]"}
+UNREADY = {
+    **READY,
+    "status": "False",
+    "reason": "ContainersNotReady",
+    "message": "containers with unready status: [main]",
+}
 GATE = {"type": "example.com/lb", "status": "True"}
 API = {"phase": "Running", "conditions": [UNREADY, GATE], "hostIP": "10.0.0.1"}
 
@@ -79,7 +84,11 @@ def conditions(draw, foreign):
     """The kubelet's conditions in its order, each perhaps with a reason, behind those of others."""
     own = []
     for kind in KUBELET_CONDITIONS:
-        condition = {"type": kind, "status": draw(st.sampled_from(["True", "False"])), "lastTransitionTime": draw(_TIMES)}
+        condition = {
+            "type": kind,
+            "status": draw(st.sampled_from(["True", "False"])),
+            "lastTransitionTime": draw(_TIMES),
+        }
         if draw(st.booleans()):
             condition["reason"] = draw(st.sampled_from(["A", "B"]))
         own.append(condition)

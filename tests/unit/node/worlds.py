@@ -32,7 +32,11 @@ class World:
         self.server = ApiServer(self.loop, self.store, self.chooser.stream("api"))
         self.client = self.connect("admin")
         self.call(create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}))
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}}
+        account = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": "default"},
+        }
         self.call(create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-node-lease"}}))
         self.call(create(SERVICE_ACCOUNT, account))
         fabric = Fabric(
@@ -93,7 +97,12 @@ class World:
         body = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": "default", "annotations": annotations or {}, "labels": labels or {}},
+            "metadata": {
+                "name": name,
+                "namespace": "default",
+                "annotations": annotations or {},
+                "labels": labels or {},
+            },
             "spec": {"nodeName": node, "containers": [main], **(spec or {})},
         }
         return self.call(create(POD, body))
