@@ -14,8 +14,9 @@ COPY vehicle_api /opt/vehicle-api/lib/python3.11/site-packages/vehicle_api
 RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/vehicle-api/lib
 
 FROM python:3.11-slim
-# pip is of no use to a finished image but to whoever breaks in. (Debian's own Python has none.)
-RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel 2> /dev/null || true
+# What installs and builds is of no use to a finished image, but to whoever breaks in.
+RUN python -c "import importlib.util as u, shutil; [shutil.rmtree(s.submodule_search_locations[0]) for n in ('pip', 'setuptools', 'wheel') if (s := u.find_spec(n))]" \
+ && rm -f /usr/bin/pip* /usr/local/bin/pip* /usr/local/bin/wheel
 COPY --from=build /opt/vehicle-api /opt/vehicle-api
 ENV PATH=/opt/vehicle-api/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

@@ -8,7 +8,7 @@ export UV_NATIVE_TLS := true
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p > /dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$p && break; done)
 LOCK := .ci/requirements.lock
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -28,6 +28,14 @@ lint: $(VENV)/dev  ## style, types and layers
 
 bench: $(VENV)/dev  ## measure the table of docs/performance.md (minutes, 4 GB)
 	@$(BIN)/python -m benchmarks table
+
+fuzz: $(VENV)/dev $(VENV)/fuzz/bin/st  ## fuzz the vehicle API by its OpenAPI document, 5,000 cases (a minute)
+	@PYTHONPATH=. $(BIN)/python tests/vehicle_api/fuzz.py $(CURDIR)/$(VENV)/fuzz/bin/st 5000
+
+# Apart from the rest: as a plugin of pytest's, it would more than double the time to start the tests.
+$(VENV)/fuzz/bin/st: | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/fuzz
+	@$(VENV)/fuzz/bin/python -m pip install --quiet --disable-pip-version-check 'schemathesis>=4.32'
 
 clean:  ## remove the virtual environment and caches
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -22,7 +22,11 @@ def measure_command(arguments: list[str]) -> dict[str, Any]:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
         seconds.append(time.perf_counter() - start)
     seconds = sorted(seconds[1:])
-    return {"command": " ".join(["kubesim", *arguments]), "seconds": round(seconds[0], 3), "median": round(seconds[_RUNS // 2], 3)}
+    return {
+        "command": " ".join(["kubesim", *arguments]),
+        "seconds": round(seconds[0], 3),
+        "median": round(seconds[_RUNS // 2], 3),
+    }
 
 
 def _all_ready(cluster: Cluster) -> bool:

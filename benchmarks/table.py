@@ -21,7 +21,10 @@ def _run(*arguments: str) -> dict[str, Any]:
 
 def measure() -> list[tuple[str, str, str]]:
     """Rows of what is measured, the goal, and the figure."""
-    small, large = _run("cluster", "--nodes", "1000", "--pods", "10000"), _run("cluster", "--nodes", "5000", "--pods", "150000")
+    small, large = (
+        _run("cluster", "--nodes", "1000", "--pods", "10000"),
+        _run("cluster", "--nodes", "5000", "--pods", "150000"),
+    )
     ratio = large["microseconds_per_pod"] / small["microseconds_per_pod"]
     idle = _run("idle")
     return [

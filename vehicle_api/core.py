@@ -51,6 +51,11 @@ def _check_vin(vin: str) -> str:
 
 
 def _as_integer(value: object) -> object:
+    """In JSON Schema, 2003.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _as_plain_integer(value: object) -> object:
     """Numbers in a query are plain digits; pydantic alone would also take `1_0`, ` 10` and `10.0`."""
     if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,18}", value):
         raise pydantic_core.PydanticCustomError("int_parsing", "Input should be a valid integer")
@@ -77,7 +82,8 @@ CheckedVin = Annotated[
 Name = Annotated[str, Field(pattern=_TEXT, max_length=80)]
 Plate = Annotated[str, Field(pattern=r"^[A-Z0-9ÄÖÜ]([A-Z0-9ÄÖÜ -]{0,14}[A-Z0-9ÄÖÜ])?$")]
 # The year of Benz's patent; and no one plans a model further ahead than that.
-Year = Annotated[int, Field(ge=1886, le=2100)]
+Year = Annotated[int, Field(ge=1886, le=2100), BeforeValidator(_as_integer)]
+Kilometres = Annotated[int, Field(ge=0, le=10_000_000, description="kilometres"), BeforeValidator(_as_integer)]
 Status = Literal["active", "maintenance", "retired"]
 
 
@@ -91,7 +97,7 @@ class VehicleFields(BaseModel):
     model: Name
     year: Year
     licence_plate: Plate | None = None
-    mileage: Annotated[int, Field(ge=0, le=10_000_000, description="kilometres")] = 0
+    mileage: Kilometres = 0
     status: Status = "active"
 
 
@@ -126,12 +132,12 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[int, BeforeValidator(_as_integer), Field(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_as_plain_integer)] = LIMIT_DEFAULT
     cursor: Annotated[str, Field(max_length=512, description="`next` of the page before")] = ""
     vin: Vin | None = None
     make: Name | None = None
     model: Name | None = None
-    year: Annotated[Year, BeforeValidator(_as_integer)] | None = None
+    year: Annotated[Year, BeforeValidator(_as_plain_integer)] | None = None
     licence_plate: Plate | None = None
     status: Status | None = None
 

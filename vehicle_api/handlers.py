@@ -80,6 +80,14 @@ def _required_versions(request: web.Request) -> tuple[str, ...] | None:
     return parse_etags(", ".join(headers), is_weak_welcome=False)
 
 
+def _known_versions(request: web.Request) -> tuple[str, ...] | None:
+    """The versions that the caller has; None means any. What cannot be read is ignored: then the answer is longer."""
+    try:
+        return parse_etags(request.headers.get("If-None-Match", ""), is_weak_welcome=True)
+    except BadRequest:
+        return ()
+
+
 async def list_vehicles(request: web.Request) -> web.Response:
     """One page of the vehicles that fit."""
     query = parse_query(list(request.query.items()))
@@ -110,8 +118,7 @@ async def create_vehicle(request: web.Request) -> web.Response:
 async def get_vehicle(request: web.Request) -> web.Response:
     """One vehicle; 304 if the caller has it."""
     vehicle_id = _vehicle_id(request)
-    known = request.headers.get("If-None-Match")
-    versions = parse_etags(known, is_weak_welcome=True) if known is not None else ()
+    versions = _known_versions(request)
     vehicle = await request.app[SERVICE].store.get_vehicle(vehicle_id)
     if vehicle is None:
         raise NotFound(vehicle_id)

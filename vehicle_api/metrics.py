@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
@@ -35,6 +42,7 @@ class Metrics:
     """Counts requests as they are answered; the rest is read when somebody asks."""
 
     def __init__(self, pool: Pool) -> None:
+        disable_created_metrics()  # a second series for each, which says when the first began
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "vehicle_api_requests", "Requests answered", ["method", "route", "status"], registry=self._registry

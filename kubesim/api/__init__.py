@@ -1,1 +1,1 @@
-"""Pure Kubernetes semantics: values in, values out. No store, no clock, no I/O, no state but caches of pure functions."""
+"""Pure Kubernetes semantics: values in and out. No store, no clock, no I/O; no state but caches of pure functions."""

@@ -368,7 +368,7 @@ def nearest_kind(api_version: str, kind: str) -> str:
 
     The kind's name weighs more than its version: a known kind in the wrong version is suggested in its right one.
     """
-    from difflib import SequenceMatcher, get_close_matches  # noqa: PLC0415 (only a mistake needs it)
+    from difflib import SequenceMatcher, get_close_matches
 
     rows = _BY_WORD.get(kind.lower())
     if rows is None:

@@ -23,28 +23,20 @@ _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _UNDERSCORE_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _UNDERSCORE_SUBDOMAIN = rf"{_UNDERSCORE_LABEL}(\.{_UNDERSCORE_LABEL})*"
-_WILDCARD_SUBDOMAIN = rf"\*\.{_SUBDOMAIN}"
-_DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = f"({_QUALIFIED})?"
 _PERCENT = "[0-9]+%"
 _HEADER = "[-A-Za-z0-9]+"
-_ENV_NAME = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
-_C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 
 _MATCH_LABEL = re.compile(_LABEL).fullmatch
 _MATCH_SUBDOMAIN = re.compile(_SUBDOMAIN).fullmatch
 _MATCH_UNDERSCORE_SUBDOMAIN = re.compile(_UNDERSCORE_SUBDOMAIN).fullmatch
-_MATCH_WILDCARD_SUBDOMAIN = re.compile(_WILDCARD_SUBDOMAIN).fullmatch
-_MATCH_DNS_1035 = re.compile(_DNS_1035).fullmatch
 _MATCH_QUALIFIED = re.compile(_QUALIFIED).fullmatch
 _MATCH_LABEL_VALUE = re.compile(_LABEL_VALUE).fullmatch
 _MATCH_PERCENT = re.compile(_PERCENT).fullmatch
 _MATCH_HEADER = re.compile(_HEADER).fullmatch
-_MATCH_ENV_NAME = re.compile(_ENV_NAME).fullmatch
 _MATCH_CONFIG_KEY = re.compile(_CONFIG_KEY).fullmatch
-_MATCH_C_IDENTIFIER = re.compile(_C_IDENTIFIER).fullmatch
 _MATCH_PORT_NAME = re.compile("[-a-z0-9]+").fullmatch
 _HAS_LETTER = re.compile("[a-z]").search
 
@@ -63,14 +55,6 @@ _UNDERSCORE_SUBDOMAIN_PROSE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
     "start and end with an alphanumeric character"
 )
-_WILDCARD_SUBDOMAIN_PROSE = (
-    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
-    "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
-)
-_DNS_1035_PROSE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character"
-)
 _QUALIFIED_PROSE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
 )
@@ -81,15 +65,7 @@ _LABEL_VALUE_PROSE = (
 _PERCENT_PROSE = "a valid percent string must be a numeric string followed by an ending '%'"
 _HEADER_PROSE = "a valid HTTP header must consist of alphanumeric characters or '-'"
 _ENV_NAME_PROSE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-_STRICT_ENV_NAME_PROSE = (
-    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not "
-    "start with a digit"
-)
 _CONFIG_KEY_PROSE = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-_C_IDENTIFIER_PROSE = (
-    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters "
-    "or '_'"
-)
 
 
 def too_long(length: int) -> str:
@@ -150,24 +126,6 @@ def dns_1123_subdomain_with_underscore(value: str) -> Problems:
     if _MATCH_UNDERSCORE_SUBDOMAIN(value):
         return problems
     return (*problems, _pattern_problem(_UNDERSCORE_SUBDOMAIN_PROSE, _UNDERSCORE_SUBDOMAIN, "example.com"))
-
-
-@lru_cache(_CACHED)
-def wildcard_dns_1123_subdomain(value: str) -> Problems:
-    """A DNS subdomain behind `*.`: wildcard hosts of an Ingress."""
-    problems = (too_long(SUBDOMAIN_MAX_LENGTH),) if _is_longer(value, SUBDOMAIN_MAX_LENGTH) else ()
-    if _MATCH_WILDCARD_SUBDOMAIN(value):
-        return problems
-    return (*problems, _pattern_problem(_WILDCARD_SUBDOMAIN_PROSE, _WILDCARD_SUBDOMAIN, "*.example.com"))
-
-
-@lru_cache(_CACHED)
-def dns_1035_label(value: str) -> Problems:
-    """A DNS label that starts with a letter: Service names."""
-    problems = (too_long(LABEL_MAX_LENGTH),) if _is_longer(value, LABEL_MAX_LENGTH) else ()
-    if _MATCH_DNS_1035(value):
-        return problems
-    return (*problems, _pattern_problem(_DNS_1035_PROSE, _DNS_1035, "my-name", "abc-123"))
 
 
 @lru_cache(_CACHED)
@@ -241,27 +199,12 @@ def http_header_name(value: str) -> Problems:
 
 
 @lru_cache(_CACHED)
-def c_identifier(value: str) -> Problems:
-    """An identifier of C."""
-    problem = _pattern_problem(_C_IDENTIFIER_PROSE, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")
-    return () if _MATCH_C_IDENTIFIER(value) else (problem,)
-
-
-@lru_cache(_CACHED)
 def env_var_name(value: str) -> Problems:
     """The name of an environment variable: printable ASCII but `=`."""
     problems: Problems = () if value else (f"environment variable name {NON_EMPTY}",)
     if not all(" " <= char <= "~" and char != "=" for char in value):
         problems = (*problems, _ENV_NAME_PROSE)
     return problems
-
-
-@lru_cache(_CACHED)
-def strict_env_var_name(value: str) -> Problems:
-    """The form of environment variable names before they were relaxed, still asked of `envFrom` prefixes in places."""
-    examples = ("my.env-name", "MY_ENV.NAME", "MyEnvName1")
-    problem = _pattern_problem(_STRICT_ENV_NAME_PROSE, _ENV_NAME, *examples)
-    return (*(() if _MATCH_ENV_NAME(value) else (problem,)), *_leaves_directory(value))
 
 
 @lru_cache(_CACHED)

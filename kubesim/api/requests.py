@@ -76,7 +76,7 @@ def list_all(kind: Kind, namespace: str = "", options: Options = NO_OPTIONS) -> 
 
 
 def update(kind: Kind, obj: Object, subresource: str = "", options: Options = NO_OPTIONS) -> Request:
-    """PUT an object, or one of its subresources (`status`, `scale`). A resourceVersion in it must be the current one."""
+    """PUT an object, or one of its subresources (`status`, `scale`). Its resourceVersion must be the current one."""
     metadata = obj["metadata"]
     return Request("update", kind, metadata.get("namespace", ""), metadata["name"], subresource, obj, options)
 

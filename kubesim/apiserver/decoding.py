@@ -57,9 +57,7 @@ def check_name(request: Request, metadata: Object) -> None:
             raise bad_request(
                 f"the name of the object ({request.name} based on URL) was undeterminable: name must be provided"
             )
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
-        )
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
     namespace = metadata.get("namespace")
     if namespace and namespace != request.namespace and request.kind.namespaced:
         raise bad_request(_OTHER_NAMESPACE)

@@ -142,7 +142,7 @@ def list_objects(store: Store, kind: Kind, namespace: str, options: Options) -> 
         revision = wanted
     if revision == store.revision:
         objects = table.by_namespace.get(namespace, {}) if namespace else table.objects
-        keys = sorted(objects) if namespace else table.keys()
+        keys = sorted(objects) if namespace else table.sorted_keys()
     else:
         objects = _objects_at(store, stored, revision, options.continue_token)
         keys = sorted(key for key in objects if not namespace or key.namespace == namespace)

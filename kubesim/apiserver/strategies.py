@@ -162,18 +162,14 @@ STRATEGIES: dict[str, Strategy] = {
     "limitranges": _CREATED_BY_PUT,
     "resourcequotas": Strategy(initial_status={}, defaults_status=True, answers_deleted=True),
     "podtemplates": Strategy(generation_parts=("template",), answers_deleted=True),
-    "persistentvolumeclaims": Strategy(
-        initial_status={"phase": "Pending"}, defaults_status=True, answers_deleted=True
-    ),
+    "persistentvolumeclaims": Strategy(initial_status={"phase": "Pending"}, defaults_status=True, answers_deleted=True),
     "persistentvolumes": Strategy(
         prepare=_prepare_volume,
         prepare_status=_prepare_volume_status,
         defaults_status=True,
         answers_deleted=True,
     ),
-    "replicationcontrollers": Strategy(
-        generation_parts=_SPEC, initial_status={"replicas": 0}, orphans_by_default=True
-    ),
+    "replicationcontrollers": Strategy(generation_parts=_SPEC, initial_status={"replicas": 0}, orphans_by_default=True),
     "deployments.apps": Strategy(
         generation_parts=("spec", "annotations"), initial_status={}, kept_by_status=("labels",)
     ),

@@ -11,7 +11,9 @@ def add_running(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     get = _add(commands, "get", "show objects of a stack of real processes")
     get.add_argument("kind", metavar="KIND", help="pods, deploy, … or KIND/NAME")
     get.add_argument("name", nargs="?", default="", metavar="NAME", help="one object instead of all")
-    get.add_argument("--output", "-o", choices=("table", "json", "yaml"), default="table", help="how to show them (table)")
+    get.add_argument(
+        "--output", "-o", choices=("table", "json", "yaml"), default="table", help="how to show them (table)"
+    )
     logs = _add(commands, "logs", "show what a container of a running stack has written")
     _add_container(logs)
     logs.add_argument("--follow", "-f", action="store_true", help="go on with what is written from now on")

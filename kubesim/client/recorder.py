@@ -148,9 +148,7 @@ class Recorder:
         namespace = obj["metadata"].get("namespace", "default")
         self._client.send(patch(EVENT, namespace, sent.name, changes), on_reply)
 
-    def _build(
-        self, obj: Object, type_: str, reason: str, message: str, field_path: str, now_ns: int
-    ) -> Object:
+    def _build(self, obj: Object, type_: str, reason: str, message: str, field_path: str, now_ns: int) -> Object:
         metadata = obj["metadata"]
         # Upstream names an Event by the wall clock's nanoseconds; virtual instants can coincide, so they are spread.
         self._last_ns = stamp = max(now_ns, self._last_ns + 1)
@@ -181,4 +179,3 @@ class Recorder:
             "reportingComponent": "" if is_combined else self._component,
             "reportingInstance": "" if is_combined else self._host,
         }
-

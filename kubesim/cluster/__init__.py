@@ -7,4 +7,14 @@ from kubesim.cluster.cluster import Cluster
 from kubesim.cluster.options import ClusterOptions, ControlPlaneLimits
 from kubesim.cluster.waiting import Condition, available, bound, gone, ready, rolled_out
 
-__all__ = ["Cluster", "ClusterOptions", "Condition", "ControlPlaneLimits", "available", "bound", "gone", "ready", "rolled_out"]
+__all__ = [
+    "Cluster",
+    "ClusterOptions",
+    "Condition",
+    "ControlPlaneLimits",
+    "available",
+    "bound",
+    "gone",
+    "ready",
+    "rolled_out",
+]

@@ -26,7 +26,9 @@ Send = Callable[[Request], Object]
 class Applier:
     """Remembers what was applied, so that a field taken out of a manifest is taken out of its object."""
 
-    def __init__(self, send: Send, check: Callable[[Kind, Object], Object], find: Callable[[Kind, Object], Object | None]) -> None:
+    def __init__(
+        self, send: Send, check: Callable[[Kind, Object], Object], find: Callable[[Kind, Object], Object | None]
+    ) -> None:
         self._send = send
         self._check = check
         self._find = find

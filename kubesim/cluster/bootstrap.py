@@ -29,7 +29,8 @@ def fresh_objects() -> Iterator[tuple[Kind, Object]]:
         (
             "system-cluster-critical",
             2_000_000_000,
-            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+            "Used for system critical pods that must run in the cluster, "
+            "but can be moved to another node if necessary.",
         ),
     ):
         priority_class = _object("scheduling.k8s.io/v1", "PriorityClass", name)
@@ -38,28 +39,32 @@ def fresh_objects() -> Iterator[tuple[Kind, Object]]:
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
     yield SERVICE, {**service, "spec": {"clusterIP": "10.96.0.1", "ports": [port]}}
     https = {"name": "https", "port": 6443, "protocol": "TCP"}
-    endpoints = _object(
-        "v1", "Endpoints", "kubernetes", "default", {"endpointslice.kubernetes.io/skip-mirror": "true"}
-    )
+    endpoints = _object("v1", "Endpoints", "kubernetes", "default", {"endpointslice.kubernetes.io/skip-mirror": "true"})
     yield ENDPOINTS, {**endpoints, "subsets": [{"addresses": [{"ip": API_SERVER_IP}], "ports": [https]}]}
     endpoint_slice = _object(
         "discovery.k8s.io/v1", "EndpointSlice", "kubernetes", "default", {"kubernetes.io/service-name": "kubernetes"}
     )
-    yield ENDPOINT_SLICE, {
-        **endpoint_slice,
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [API_SERVER_IP], "conditions": {"ready": True}}],
-        "ports": [https],
-    }
+    yield (
+        ENDPOINT_SLICE,
+        {
+            **endpoint_slice,
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [API_SERVER_IP], "conditions": {"ready": True}}],
+            "ports": [https],
+        },
+    )
     # As kind ships it: volumes are folders of the node on which their first Pod lands, and stay there.
     storage_class = _object("storage.k8s.io/v1", "StorageClass", "standard")
     storage_class["metadata"]["annotations"] = {"storageclass.kubernetes.io/is-default-class": "true"}
-    yield STORAGE_CLASS, {
-        **storage_class,
-        "provisioner": "rancher.io/local-path",
-        "reclaimPolicy": "Delete",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
+    yield (
+        STORAGE_CLASS,
+        {
+            **storage_class,
+            "provisioner": "rancher.io/local-path",
+            "reclaimPolicy": "Delete",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        },
+    )
 
 
 def _object(

@@ -118,7 +118,7 @@ class Cluster:
         raise TimeoutError(f"waited {within:g} s of virtual time for {text}")
 
     def wait(self, holds: Callable[[Any], bool], within: float) -> bool:
-        """Let time pass until `holds(cluster)` or for `within` seconds; returns whether it held. Asked on every write."""
+        """Let time pass until `holds(cluster)`, asked on every write, or for `within` seconds; returns whether it held."""
         if holds(self):
             return True
         store = self.store
@@ -192,7 +192,7 @@ class Cluster:
     def list(self, kind: str, namespace: str = "") -> Objects:
         """All objects of a kind (`pods`, `deploy`, …), by namespace and name."""
         table = self.store.table(parse_kind(kind).resource)
-        return [table.objects[key] for key in table.keys() if not namespace or key.namespace == namespace]
+        return [table.objects[key] for key in table.sorted_keys() if not namespace or key.namespace == namespace]
 
     def delete(self, reference: str, namespace: str = "", **options: Any) -> None:
         """Delete an object; `options` are those of `kubesim.api.requests.Options`, such as `grace_period_s=0`."""
@@ -244,7 +244,11 @@ class Cluster:
             ApiError: 429, it does not.
         """
         _, key = self._key(reference, namespace)
-        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": key.name, "namespace": key.namespace}}
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": key.name, "namespace": key.namespace},
+        }
         self.send(create_subresource(POD, key.namespace, key.name, "eviction", body))
 
     def cordon(self, node: str, unschedulable: bool = True) -> None:
@@ -342,5 +346,3 @@ def _controller_uid(obj: Object) -> str:
         if reference.get("controller"):
             return str(reference["uid"])
     return ""
-
-

@@ -21,7 +21,6 @@ from kubesim.node.runtime import Network, Runtime
 from kubesim.node.simulated import ImageCatalogue, SimRuntime
 from kubesim.programs.catalog import Catalog
 from kubesim.programs.postgres import PostgresProgram, rows_in
-from kubesim.programs.program import Volume
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import Loop
 
@@ -110,7 +109,9 @@ class DataPlane:
         self._informers.informer(PERSISTENT_VOLUME).add_handler(on_delete=self._on_volume_delete)
         self._informers.start()
         self._images = ImageCatalogue(missing=options.missing_images)
-        self.nodes = {node_name(index): self._make_node(plane, chooser, options, index) for index in range(options.nodes)}
+        self.nodes = {
+            node_name(index): self._make_node(plane, chooser, options, index) for index in range(options.nodes)
+        }
         for node in self.nodes.values():
             node.kubelet.start()
 
@@ -171,10 +172,6 @@ class DataPlane:
         if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             self.caches.disks.pop(volume["metadata"]["name"], None)
 
-    def disk_of(self, volume_name: str) -> Volume | None:
-        """What the PersistentVolume of that name holds."""
-        return self.caches.disks.get(volume_name)
-
     def database_rows(self, table: str) -> dict[str, Any]:
         """A table's rows in every PostgreSQL that runs; where none does, those in the volumes that outlive Pods."""
         rows: dict[str, Any] = {}
@@ -208,8 +205,9 @@ class DataPlane:
         if node.has_power:
             node.has_power = False
             node.kubelet.stop()
-            node.runtime.crash()
+            # The network goes first: it knows by the processes' connections who will miss them.
             self.fabric.lose_node(name)
+            node.runtime.crash()
             node.disconnect()
 
     def restore_power(self, name: str) -> None:

@@ -1,1 +1,1 @@
-"""The control loops of kube-controller-manager. Each holds a client and listers, and touches the world only by requests."""
+"""The control loops of kube-controller-manager. Each holds a client and listers, and acts only by requests."""

@@ -260,9 +260,7 @@ class ExternalAttacher:
 
     def __init__(self, context: ControllerContext) -> None:
         self._queue = WorkQueue(context.loop)
-        context.informers.informer(VOLUME_ATTACHMENT).add_handler(
-            self._enqueue, lambda _old, new: self._enqueue(new)
-        )
+        context.informers.informer(VOLUME_ATTACHMENT).add_handler(self._enqueue, lambda _old, new: self._enqueue(new))
         self.workers = (Worker(self._queue, self.reconcile, _ATTACHER_THREADS),)
 
     def _enqueue(self, attachment: Object) -> None:

@@ -104,6 +104,7 @@ class Covers:
                 cover.put(pod)
 
     def drop_budget(self, budget: Object) -> None:
+        """The budget is gone: nothing is counted for it any more."""
         key = key_of(budget)
         covers = self._by_namespace.get(key.namespace, {})
         covers.pop(key, None)

@@ -34,9 +34,7 @@ class Identity(NamedTuple):
     uid: str
 
     def __str__(self) -> str:
-        return (
-            f"[{self.api_version}/{self.kind}, namespace: {self.namespace}, name: {self.name}, uid: {self.uid}]"
-        )
+        return f"[{self.api_version}/{self.kind}, namespace: {self.namespace}, name: {self.name}, uid: {self.uid}]"
 
 
 @final
@@ -71,6 +69,7 @@ class Node:
 
     @property
     def identity(self) -> Identity:
+        """Who the object is, as owner references and requests name it."""
         api_version, kind = self.type
         return Identity(kind, api_version, self.namespace, self.name, self.uid)
 
@@ -95,6 +94,7 @@ class AbsentOwners:
         self._known: dict[Identity, None] = {}
 
     def add(self, identity: Identity) -> None:
+        """Remember that there is no such object; the oldest of too many memories goes."""
         self._known.pop(identity, None)
         self._known[identity] = None
         if len(self._known) > _ABSENT_MAX:

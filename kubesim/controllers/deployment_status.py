@@ -53,9 +53,7 @@ def conditions_of(deployment: Object) -> list[Object]:
     return (deployment.get("status") or {}).get("conditions") or []
 
 
-def compute_status(
-    deployment: Object, replica_sets: Sequence[Object], new: Object | None, now_ns: int
-) -> Object:
+def compute_status(deployment: Object, replica_sets: Sequence[Object], new: Object | None, now_ns: int) -> Object:
     """The counts and the Available condition that the ReplicaSets make true. `replica_sets` has the new one in it."""
     status = deployment.get("status") or {}
     available = status_sum(replica_sets, "availableReplicas")

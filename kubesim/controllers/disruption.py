@@ -288,9 +288,7 @@ def _condition(status: Mapping[str, Any], reason: str, message: str, now_ns: int
     }
 
 
-def with_status(
-    budget: Object, healthy: int, expected: Expected, disrupted: Mapping[str, str], now_ns: int
-) -> Object:
+def with_status(budget: Object, healthy: int, expected: Expected, disrupted: Mapping[str, str], now_ns: int) -> Object:
     """The budget with the status that these numbers make; itself if it has it. Upstream: updatePdbStatus"""
     old = budget.get("status") or {}
     allowed = max(0, healthy - expected.healthy) if expected.pods > 0 else 0

@@ -43,10 +43,12 @@ class SliceTracker:
         self._generations: dict[Key, dict[str, int]] = {}
 
     def wrote(self, service: Key, piece: Object) -> None:
+        """A slice was written by us; the cache may not show it yet."""
         metadata = piece["metadata"]
         self._generations.setdefault(service, {})[metadata["uid"]] = metadata.get("generation", 0)
 
     def expect_deletion(self, service: Key, piece: Object) -> None:
+        """A slice was deleted by us; the cache may still show it."""
         self._generations.setdefault(service, {})[piece["metadata"]["uid"]] = _DELETION_EXPECTED
 
     def is_news(self, service: Key, piece: Object) -> bool:
@@ -74,6 +76,7 @@ class SliceTracker:
         return False
 
     def forget(self, service: Key) -> None:
+        """The Service is gone, and with it what was awaited of its slices."""
         self._generations.pop(service, None)
 
 

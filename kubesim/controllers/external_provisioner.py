@@ -125,9 +125,7 @@ class ExternalProvisioner:
         node_name = annotations_of(claim).get(SELECTED_NODE, "")
         if waits_for_consumer(storage_class) and not node_name:
             return DONE
-        self._record(
-            claim, "Normal", "Provisioning", f'External provisioner is provisioning volume for claim "{key}"'
-        )
+        self._record(claim, "Normal", "Provisioning", f'External provisioner is provisioning volume for claim "{key}"')
         try:
             volume = self._volume(claim, storage_class, self._nodes.get("", node_name))
         except ProvisionError as error:

@@ -24,6 +24,7 @@ _KUBELETS_OWN = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
 def conditions_of(node: Object) -> list[Object]:
+    """The node's conditions, an empty list where it has none."""
     conditions: list[Object] = (node.get("status") or {}).get("conditions") or []
     return conditions
 

@@ -37,6 +37,7 @@ _CONFLICT_WAITS_NS = tuple(100 * MILLISECOND for _ in range(4))
 
 
 def taints_of(node: Object) -> Sequence[Object]:
+    """The node's taints, empty where it has none."""
     taints: Sequence[Object] = node["spec"].get("taints") or ()
     return taints
 

@@ -98,4 +98,5 @@ class TriggerTimes:
         return created if known is None else earliest
 
     def forget(self, key: Key) -> None:
+        """The Service is gone: one of its name starts anew."""
         self._seen.pop(key, None)

@@ -47,6 +47,7 @@ def parent_and_ordinal(pod: Object) -> tuple[str, int]:
 
 
 def ordinal_of(pod: Object) -> int:
+    """The number at the end of the Pod's name."""
     return parent_and_ordinal(pod)[1]
 
 
@@ -155,10 +156,12 @@ def phase_of(pod: Object) -> str:
 
 
 def is_created(pod: Object) -> bool:
+    """Whether the API server has taken the Pod: it has a phase then."""
     return phase_of(pod) != ""
 
 
 def is_going(pod: Object) -> bool:
+    """Whether the Pod is being deleted."""
     return "deletionTimestamp" in pod["metadata"]
 
 
@@ -168,10 +171,12 @@ def is_healthy(pod: Object, min_ready_s: int, now_ns: int) -> bool:
 
 
 def is_unavailable(pod: Object, min_ready_s: int, now_ns: int) -> bool:
+    """Whether the Pod is not there, on its way out, or not ready for long enough."""
     return not is_created(pod) or is_going(pod) or not is_available(pod, min_ready_s, now_ns)
 
 
 def revision_of(pod: Object) -> str:
+    """The revision that the Pod was made from, as its label says."""
     return labels_of(pod).get(REVISION_LABEL, "")
 
 

@@ -38,6 +38,7 @@ class _Eviction(NamedTuple):
 
 
 def no_execute_taints(node: Object) -> list[Object]:
+    """The taints that drive out Pods which do not tolerate them."""
     return [taint for taint in taints_of(node) if taint["effect"] == "NoExecute"]
 
 

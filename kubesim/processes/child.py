@@ -108,7 +108,12 @@ class Child:
         descriptors = (file, status, go)
         try:
             launcher = subprocess.Popen(  # noqa: S603
-                words, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                words,
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         finally:
             for descriptor in descriptors:

@@ -38,7 +38,9 @@ class Command(NamedTuple):
 class Machine:
     """What the runtimes of all nodes share: folders, addresses, images and what is possible here."""
 
-    def __init__(self, pacer: Pacer, folder: RunFolder, addresses: Addresses, images: ImageMap, *, is_isolated: bool) -> None:
+    def __init__(
+        self, pacer: Pacer, folder: RunFolder, addresses: Addresses, images: ImageMap, *, is_isolated: bool
+    ) -> None:
         self.pacer = pacer
         self.folder = folder
         self.addresses = addresses
@@ -95,7 +97,9 @@ def hostname_of(pod: Object) -> str:
     return name[:63].rstrip("-.")
 
 
-def plan_command(machine: Machine, pod: Object, node: str, ip: str, config: ContainerConfig, program: Program) -> Command:
+def plan_command(
+    machine: Machine, pod: Object, node: str, ip: str, config: ContainerConfig, program: Program
+) -> Command:
     """How a container's process is to be started."""
     ip = machine.addresses.local(ip)
     spec = config.spec

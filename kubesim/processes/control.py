@@ -132,12 +132,12 @@ def ask_stack(folder: RunFolder, words: Words) -> Any:
             with connection.makefile("rb") as file:
                 line = file.readline()
         except OSError as error:
-            raise UserError(f"the stack at {folder.path} does not answer ({error.strerror}); is it still there?") from error
+            raise UserError(
+                f"the stack at {folder.path} does not answer ({error.strerror}); is it still there?"
+            ) from error
     if not line:
         raise UserError(f"the stack at {folder.path} has ended")
     answer = json.loads(line)
     if "error" in answer:
         raise UserError(answer["error"])
     return answer["result"]
-
-

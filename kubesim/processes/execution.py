@@ -34,12 +34,17 @@ class Execution:
         self._output = b""
         self._code: int | None = None
         self._output_reader, output = os.pipe()
-        self._error = b""
+        self._status = b""
         status_reader, status = os.pipe()
         words, file = launcher_command(spec, status, status)
         try:
             process = subprocess.Popen(  # noqa: S603
-                words, pass_fds=(file, status), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                words,
+                pass_fds=(file, status),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         finally:
             for descriptor in (file, status, output):
@@ -62,7 +67,7 @@ class Execution:
         if descriptor == self._output_reader:
             self._output = (self._output + chunk)[:_OUTPUT_MAX]
         else:
-            self._error += chunk
+            self._status += chunk
         if not chunk:
             self._close(descriptor)
             self._finish()
@@ -80,7 +85,15 @@ class Execution:
         for descriptor in list(self._open):
             self._read(descriptor)
             self._close(descriptor)
+        self._reap_orphan()
         self._finish()
+
+    def _reap_orphan(self) -> None:
+        """A command whose launcher was killed is ours now, and while it is a zombie, its container cannot end."""
+        pid = next((line[4:] for line in self._status.decode().splitlines() if line.startswith("pid ")), "")
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                watch_exit(self._pacer.aio, int(pid), lambda _: None)
 
     def _time_out(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -91,9 +104,10 @@ class Execution:
     def _finish(self) -> None:
         if self._code is None or self._open:
             return
-        if self._error.startswith(b"error "):
-            text = self._error.decode(errors="replace").removeprefix("error ").strip()
-            self._answer(RuntimeFailure(f"failed to exec in container: {text}"))
+        lines = self._status.decode(errors="replace").splitlines()
+        error = next((line[6:] for line in lines if line.startswith("error ")), "")
+        if error:
+            self._answer(RuntimeFailure(f"failed to exec in container: {error}"))
         else:
             self._answer(ExecResult(self._code, self._output.decode(errors="replace")))
 

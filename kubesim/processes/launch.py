@@ -195,15 +195,17 @@ def _start(libc: Any, spec: Spec, status: int, go: int) -> None:
 def _enter(libc: Any, spec: Spec, status: int) -> None:
     """Fields: enter (a PID, 0 for no namespaces), directory, command, environment. Ends as the command does."""
     if spec["enter"]:
-        opened = [os.open(f"/proc/{spec['enter']}/ns/{name}", os.O_RDONLY) for name in ("user", "uts", "ipc", "pid", "mnt")]
+        opened = [
+            os.open(f"/proc/{spec['enter']}/ns/{name}", os.O_RDONLY) for name in ("user", "uts", "ipc", "pid", "mnt")
+        ]
         for descriptor in opened:
             _call(libc, "setns", descriptor, 0)
     _die_with_parent(libc)
     pid = os.fork()
     if not pid:
         _die_with_parent(libc)
-        os.set_inheritable(status, False)
         _execute(spec)
+    os.write(status, f"pid {pid}\n".encode())
     os.close(status)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

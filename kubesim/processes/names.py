@@ -95,7 +95,11 @@ def _forms(name: str, namespace: str, viewer: str) -> str:
 
 def switch_text() -> str:
     """The machine's nsswitch.conf with hosts from files only."""
-    lines = _SYSTEM_SWITCH.read_text(encoding="utf-8").splitlines() if _SYSTEM_SWITCH.exists() else ["passwd: files", "group: files"]
+    lines = (
+        _SYSTEM_SWITCH.read_text(encoding="utf-8").splitlines()
+        if _SYSTEM_SWITCH.exists()
+        else ["passwd: files", "group: files"]
+    )
     return "\n".join([*(line for line in lines if not line.startswith("hosts:")), "hosts: files", ""])
 
 

@@ -47,9 +47,7 @@ async def call_http(ip: str, port: int, message: HttpRequest, host: str = "") ->
         writer.close()
 
 
-async def ask(
-    work: Callable[[], Any], timeout_ns: int, address: str
-) -> Any:
+async def ask(work: Callable[[], Any], timeout_ns: int, address: str) -> Any:
     """What the coroutine of `work` returns, or the `NetError` that it comes to."""
     try:
         async with asyncio.timeout(timeout_ns / SECOND):
@@ -76,7 +74,9 @@ class ProcessNetwork:
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
 
-    async def _probe(self, ip: str, port: int, message: HttpRequest | None, timeout_ns: int, on_answer: OnAnswer) -> None:
+    async def _probe(
+        self, ip: str, port: int, message: HttpRequest | None, timeout_ns: int, on_answer: OnAnswer
+    ) -> None:
         async def connect() -> None:
             _, writer = await asyncio.open_connection(ip, port)
             writer.close()

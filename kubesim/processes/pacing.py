@@ -81,9 +81,7 @@ class Pacer:
 
     def close(self) -> None:
         """Nothing more is driven."""
-        for task in asyncio.all_tasks(self.aio):
-            task.cancel()
-        self.aio.run_until_complete(asyncio.sleep(0))
+        self.aio.run_until_complete(_cancel(asyncio.all_tasks(self.aio)))
         self.aio.run_until_complete(self.aio.shutdown_asyncgens())
         self.aio.close()
 
@@ -128,3 +126,12 @@ class Pacer:
                 self._has_stopped = True
                 return True
         return self._end_ns is not None and wall_ns >= self._end_ns
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for _ in range(3):
+        await asyncio.sleep(0)  # connections that are closing hear of it

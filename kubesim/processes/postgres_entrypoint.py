@@ -53,7 +53,19 @@ def _initialise(data: str) -> None:
         statements.append(f"ALTER ROLE {_quoted(user, chr(34))} PASSWORD {_quoted(password)}")
     if database != "postgres":
         statements.append(f"CREATE DATABASE {_quoted(database, chr(34))}{_strategy(data)}")
-    single = ["postgres", "--single", "-F", "-O", "-D", data, "-c", "log_min_messages=fatal", "-c", "log_checkpoints=off", "postgres"]
+    single = [
+        "postgres",
+        "--single",
+        "-F",
+        "-O",
+        "-D",
+        data,
+        "-c",
+        "log_min_messages=fatal",
+        "-c",
+        "log_checkpoints=off",
+        "postgres",
+    ]
     text = "".join(f"{each}\n" for each in statements)
     subprocess.run(single, input=text.encode(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 

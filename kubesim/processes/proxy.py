@@ -36,12 +36,14 @@ PortKey = tuple[str, str, int]
 class _Half(asyncio.Protocol):
     """One side of a proxied connection; what comes in goes out on `other`."""
 
-    def __init__(self) -> None:
+    def __init__(self, all_open: dict[_Half, None]) -> None:
         self.transport: Any = None
         self.other: _Half | None = None
+        self._all_open = all_open
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self._all_open[self] = None
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:
@@ -61,6 +63,7 @@ class _Half(asyncio.Protocol):
             self.other.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._all_open.pop(self, None)
         other, self.other = self.other, None
         if other is None or other.transport is None:
             return
@@ -89,6 +92,7 @@ class PortProxy:
         self._turn = 0
         self._socket: socket.socket | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
+        self._open: dict[_Half, None] = {}
         self.port = 0
 
     @property
@@ -122,6 +126,12 @@ class PortProxy:
             self._aio.remove_reader(listener)
             listener.close()
 
+    def cut(self) -> None:
+        """Reset all connections, too."""
+        self.close()
+        for half in self._open:
+            abort(half.transport)
+
     def _accept(self) -> None:
         for _ in range(_BACKLOG):
             if self._socket is None:
@@ -141,7 +151,7 @@ class PortProxy:
         self._turn += 1
         for index in range(len(backends)):
             ip, port = backends[(self._turn + index) % len(backends)]
-            back, front = _Half(), _Half()
+            back, front = _Half(self._open), _Half(self._open)
             back.other, front.other = front, back
             try:
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
@@ -195,10 +205,15 @@ class ServiceProxies:
                 found.append((namespace, name, *place))
         return found
 
+    def is_open(self, namespace: str, name: str, port: int) -> bool:
+        """Whether a port of a Service takes connections: whether it has an endpoint."""
+        proxy = self._proxies.get((namespace, name, port))
+        return proxy is not None and proxy.is_open
+
     def close(self) -> None:
-        """Nobody listens any more."""
+        """Nobody listens any more, and all connections are reset."""
         for proxy in self._proxies.values():
-            proxy.close()
+            proxy.cut()
 
     def _changed(self, _: Object) -> None:
         if not self._is_due:

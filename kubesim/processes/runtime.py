@@ -135,6 +135,9 @@ class ProcessRuntime:
         alive = [each for each in self._of(sandbox) if each.child is not None and each.child.is_alive]
         for container in alive:
             self._signal(container, signal.SIGKILL)
+        for container in self._of(sandbox):
+            if container.log is not None and container not in alive:
+                container.log.close()
         self._machine.close_pod(uid)
 
     def create_container(self, pod: Object, config: ContainerConfig, on_done: OnDone) -> None:
@@ -153,6 +156,8 @@ class ProcessRuntime:
         record = ContainerRecord(f"process://{digest}", name, config.image.name, config.image.ref, config.attempt)
         before = sandbox.containers.get(name)
         if before is not None:
+            if before.handle is not None and before.handle.log is not None:
+                before.handle.log.close()
             before.previous = before.handle = None
             record.previous = before
         sandbox.containers[name] = record
@@ -167,7 +172,9 @@ class ProcessRuntime:
             return
         machine, pacer = self._machine, self._machine.pacer
         try:
-            container.command = plan_command(machine, container.pod, self._node_name, sandbox.ip, container.config, container.program)
+            container.command = plan_command(
+                machine, container.pod, self._node_name, sandbox.ip, container.config, container.program
+            )
             log = container.log = LogFile(pacer.aio, machine.log_path(container.pod, record.name, record.attempt))
         except OSError as error:
             self._loop.post(0, on_done, RuntimeFailure(f"failed to create containerd task: {error}"))
@@ -186,7 +193,11 @@ class ProcessRuntime:
         record = container.record
         if error:
             record.state = "exited"
-            record.exit_code, record.reason, record.message = 128, "StartError", f"failed to create containerd task: {error}"
+            record.exit_code, record.reason, record.message = (
+                128,
+                "StartError",
+                f"failed to create containerd task: {error}",
+            )
             record.finished_at_ns = self._loop.now_ns
             self._machine.note(f"{container.pod['metadata']['name']}: {error}")
             on_done(RuntimeFailure(record.message))
@@ -264,6 +275,13 @@ class ProcessRuntime:
         """All containers whose process is there."""
         for sandbox in self._pods.values():
             yield from (each for each in self._of(sandbox) if each.child is not None and each.child.is_alive)
+
+    def close_logs(self) -> None:
+        """Write no more to log files."""
+        for sandbox in self._pods.values():
+            for container in self._of(sandbox):
+                if container.log is not None:
+                    container.log.close()
 
     def find(self, uid: str, name: str) -> Container | None:
         """The container of that name of a Pod, with or without a process."""

@@ -159,6 +159,8 @@ class ProcessStack:
             end_ns = self.pacer.wall_ns() + within_ns
             while any(self.containers()) and self.pacer.wall_ns() < end_ns:
                 self.pacer.run(self.pacer.wall_ns() + 20 * MILLISECOND)
+        for runtime in self.bodies.runtimes.values():
+            runtime.close_logs()
 
     def _find_programs(self, objects: Sequence[Object]) -> list[Program]:
         """The programs of all containers of the objects.
@@ -214,7 +216,9 @@ class ProcessStack:
         metadata = service["metadata"]
         return self.proxies.address(metadata["namespace"], metadata["name"], service["spec"]["ports"][0]["port"])
 
-    def start_users(self, service: str, namespace: str = "", rate: float = 10, write_percent: int = 20, path: str = "") -> ProcessUsers:
+    def start_users(
+        self, service: str, namespace: str = "", rate: float = 10, write_percent: int = 20, path: str = ""
+    ) -> ProcessUsers:
         """Start users of a Service."""
         users = ProcessUsers(
             self.pacer, lambda: self.service_address(service, namespace), self.database_rows, rate, write_percent, path

@@ -106,9 +106,7 @@ class Cycle:
         if choice.filters is None:
             diagnosis.post_filter = _NO_STATE
             return _failure(diagnosis, None, None)
-        outcome = preempt(
-            pod, profile, diagnosis, choice.filters, self._snapshot, self._nominator, self._stream
-        )
+        outcome = preempt(pod, profile, diagnosis, choice.filters, self._snapshot, self._nominator, self._stream)
         if outcome.candidate is not None:
             return _failure(diagnosis, outcome.candidate, outcome.candidate.node.name)
         diagnosis.post_filter = f"{_NOTHING_TO_DEALLOCATE}, preemption: {outcome.message}"

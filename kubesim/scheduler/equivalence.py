@@ -47,7 +47,10 @@ _IMAGES: Final = ImageLocality()
 # Depend on the node object alone.
 _STATIC_FILTERS: Final[tuple[FilterPlugin, ...]] = (NodeUnschedulable(), _TAINTS, _AFFINITY)
 
+
 class Chosen(NamedTuple):
+    """The node that was picked, and where the next cycle's window starts."""
+
     node: NodeInfo
     next_start: int
 
@@ -251,9 +254,7 @@ class EquivalenceClass:
             totals = [fixed + bonus for fixed, bonus in zip(scores, bonuses, strict=True)]
             best = max(totals)
             lists = [
-                group.levels[fixed]
-                for group, fixed, sum_ in zip(present, scores, totals, strict=True)
-                if sum_ == best
+                group.levels[fixed] for group, fixed, sum_ in zip(present, scores, totals, strict=True) if sum_ == best
             ]
         equals = sum([count_within(positions, ranges) for positions in lists])
         index = stream.below(equals) if equals > 1 else 0

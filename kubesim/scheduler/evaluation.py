@@ -173,9 +173,7 @@ def find_feasible(
     return found
 
 
-def score_nodes(
-    plugins: Plugins, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]
-) -> list[int]:
+def score_nodes(plugins: Plugins, profile: PodProfile, snapshot: Snapshot, nodes: Sequence[NodeInfo]) -> list[int]:
     """The weighted sum of all scores of each node."""
     totals = [0] * len(nodes)
     for plugin in plugins.scores:
@@ -205,7 +203,12 @@ class Choice(NamedTuple):
 
 
 def choose(
-    plugins: Plugins, pod: Object, profile: PodProfile, snapshot: Snapshot, start: int, nominations: Nominations,
+    plugins: Plugins,
+    pod: Object,
+    profile: PodProfile,
+    snapshot: Snapshot,
+    start: int,
+    nominations: Nominations,
     stream: Stream,
 ) -> Choice:
     """Filter, score and pick. The snapshot has nodes."""

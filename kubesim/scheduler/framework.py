@@ -54,14 +54,6 @@ class FilterPlugin(Protocol):
         ...
 
 
-class CountingFilterPlugin(FilterPlugin, Protocol):
-    """A filter whose state counts the Pods that are there, so that a dry run must tell it of Pods that come and go."""
-
-    def with_pod(self, state: Any, pod: PodProfile, node: NodeInfo, delta: int, /) -> Any:
-        """The state after `pod` has come to (1) or left (-1) `node`."""
-        ...
-
-
 class ScorePlugin(Protocol):
     """Says how good a node is, 0 to 100 after `normalize`."""
 
@@ -109,6 +101,7 @@ class Diagnosis:
         self.plugins: dict[str, None] = {}
 
     def add(self, node_name: str, status: Status) -> None:
+        """Note why one more node does not fit."""
         self.statuses[node_name] = status
         self.plugins[status.plugin] = None
 

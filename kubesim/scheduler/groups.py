@@ -34,6 +34,7 @@ class Group:
         self.negated: list[int] = []
 
     def add(self, fixed: int, position: int) -> None:
+        """Take in the node at a position, under the fixed part of its score."""
         positions = self.levels.get(fixed)
         if positions is None:
             self.levels[fixed] = [position]
@@ -42,6 +43,7 @@ class Group:
             insort(positions, position)
 
     def remove(self, fixed: int, position: int) -> None:
+        """Take out the node at a position."""
         positions = self.levels[fixed]
         if len(positions) == 1:
             del self.levels[fixed]
@@ -60,11 +62,13 @@ class Group:
         return INFEASIBLE
 
     def positions(self) -> Iterator[int]:
+        """The members' positions, level by level."""
         for positions in self.levels.values():
             yield from positions
 
 
 def count_within(positions: Sequence[int], ranges: Sequence[Range]) -> int:
+    """How many of the positions, which ascend, lie within the ranges."""
     return sum(bisect_left(positions, high) - bisect_left(positions, low) for low, high in ranges)
 
 
@@ -97,6 +101,7 @@ class Dimension:
         self.counts: dict[str, int] = {}
 
     def standing(self, node: NodeInfo, here: Sequence[int]) -> Standing:
+        """Where a node stands in this dimension: its domain, or a count of its own; None outside of all domains."""
         domain = node.labels.get(self.topology_key)
         if domain is None or self.by_name:
             return domain

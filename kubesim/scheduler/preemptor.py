@@ -28,9 +28,7 @@ OnFailed = Callable[[str], None]
 class Preemptor:
     """Evicts victims one request after the other; all victims of one preemption at once."""
 
-    def __init__(
-        self, loop: Loop, client: Client, recorder: Recorder, nominator: Nominator, pods: Lister
-    ) -> None:
+    def __init__(self, loop: Loop, client: Client, recorder: Recorder, nominator: Nominator, pods: Lister) -> None:
         self._loop = loop
         self._client = client
         self._recorder = recorder

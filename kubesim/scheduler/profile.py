@@ -120,7 +120,6 @@ class PodProfile:
             or self.preferred_anti_affinity_terms
         )
 
-
     def weighs_like(self, other: PodProfile) -> bool:
         """Whether a Pod of either profile takes the same of its node; labels may differ."""
         return (
@@ -215,7 +214,6 @@ class PodProfiles:
         # The parts are kept with the entry: an identity must not be reused by another object while it stands here.
         self._by_identity[identity] = (profile, tuple(parts))
         return profile
-
 
     def relabelled(self, profile: PodProfile, before: Object, pod: Object) -> PodProfile:
         """The profile of a newer version of a Pod that had `profile`; binding adds the node's zone to its labels."""

@@ -81,6 +81,7 @@ class QueuedPod:
         return self.backoff_until_ns
 
     def is_backing_off(self, now_ns: int) -> bool:
+        """Whether the Pod has to wait before its next attempt."""
         return (self.unschedulable_count or self.error_count) > 0 and self.backoff_end_ns() >= _aligned(now_ns)
 
 

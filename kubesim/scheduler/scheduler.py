@@ -68,9 +68,7 @@ class Scheduler:
         self.nominator = Nominator()
         self.queue = SchedulingQueue()
         self._cycle = Cycle(self.snapshot, self.nominator, stream)
-        self._volumes = VolumeBinder(
-            loop, client, self.snapshot.listers, self._cycle.plugins.volume_binding
-        )
+        self._volumes = VolumeBinder(loop, client, self.snapshot.listers, self._cycle.plugins.volume_binding)
         self._preemptor = Preemptor(loop, client, recorder, self.nominator, self._pods)
         self._assumed: dict[str, QueuedPod] = {}
         self._is_armed = False

@@ -203,9 +203,7 @@ class Topologies:
             if tally.slot == "affinity"
         )
 
-    def spread_scores(
-        self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int
-    ) -> list[int | None]:
+    def spread_scores(self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int) -> list[int | None]:
         """The raw spreading score of each group; None where a label that all must have is missing."""
         indices = [index + _FIRST for index in self._soft_dimensions]
         scored = list(groups)
@@ -225,12 +223,16 @@ class Topologies:
             if self._needs_all and any(standings[i] is None for i in indices):
                 continue
             scores[at] = spread.raw_score(
-                [(d.count(standings[i]), constraint, weight) for d, constraint, weight, i in terms
-                 if standings[i] is not None]
+                [
+                    (d.count(standings[i]), constraint, weight)
+                    for d, constraint, weight, i in terms
+                    if standings[i] is not None
+                ]
             )
         return scores
 
     def affinity_score(self, standings: Standings) -> int:
+        """The raw inter-Pod affinity score of a node with these standings."""
         dimensions = self._dimensions
         return sum(
             dimensions[index].count(standings[index + _FIRST])

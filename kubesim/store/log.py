@@ -44,7 +44,7 @@ class Table:
         self.indexed_watches: dict[str, list[Watch]] = {}
         self._sorted: list[Key] | None = None
 
-    def keys(self) -> list[Key]:
+    def sorted_keys(self) -> list[Key]:
         """All keys in etcd's order."""
         if self._sorted is None:
             self._sorted = sorted(self.objects)

@@ -50,7 +50,3 @@ class Ledger:
         lost = tuple(key for key in self._acknowledged if key not in rows)
         kept = len(self._acknowledged) - len(lost)
         return Audit(kept, lost, len(self._unknown), sum(key in rows for key in self._unknown))
-
-    def acknowledged_at_ns(self, key: str) -> int | None:
-        """When the row was acknowledged, or None."""
-        return self._acknowledged.get(key)

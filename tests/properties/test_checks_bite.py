@@ -38,7 +38,9 @@ def test_a_sound_rollout_passes(cluster):
 
 def test_a_new_replica_set_that_starts_whole_is_found(cluster, monkeypatch):
     """Three new Pods beside three old ones are two more than maxSurge allows."""
-    monkeypatch.setattr(deployment_revisions, "new_replica_count", lambda deployment, *_: deployment["spec"]["replicas"])
+    monkeypatch.setattr(
+        deployment_revisions, "new_replica_count", lambda deployment, *_: deployment["spec"]["replicas"]
+    )
 
     with pytest.raises(AssertionError, match="5 Pods, 4 are allowed: created pod/"):
         update(cluster)

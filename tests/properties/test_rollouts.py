@@ -89,7 +89,11 @@ def act(cluster, action, argument):
     else:
         pods = live_pods(cluster)
         if action == "crash a Pod":
-            pods = [pod for pod in pods if any("running" in each["state"] for each in pod["status"].get("containerStatuses", ()))]
+            pods = [
+                pod
+                for pod in pods
+                if any("running" in each["state"] for each in pod["status"].get("containerStatuses", ()))
+            ]
         if pods:
             name = pods[argument % len(pods)]["metadata"]["name"]
             if action == "crash a Pod":

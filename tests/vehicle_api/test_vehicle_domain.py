@@ -96,6 +96,13 @@ def test_what_is_no_vehicle_is_refused_by_its_field(changed, field):
     assert [error.field for error in caught.value.errors] == [field]
 
 
+def test_an_integer_may_have_a_point():
+    """In JSON Schema 2003.0 is an integer; 2003.5 is none."""
+    assert parse_vehicle({**VEHICLE, "year": 2003.0, "mileage": 1e3}).mileage == 1000
+    with pytest.raises(Invalid):
+        parse_vehicle({**VEHICLE, "year": 2003.5})
+
+
 def test_all_wrong_fields_are_named_at_once():
     """Nobody has to try four times."""
     with pytest.raises(Invalid) as caught:

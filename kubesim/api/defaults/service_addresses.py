@@ -170,8 +170,9 @@ def drop_fields_of_old_type(new: Object, old: Object) -> Object:
             spec.pop("clusterIPs", None)
         _drop_unchanged(spec, old_spec, "ipFamilies", "ipFamilyPolicy")
     balanced, was_balanced = spec.get("type") == "LoadBalancer", old_spec.get("type") == "LoadBalancer"
-    has_node_ports, had_node_ports = (balanced or spec.get("type") == "NodePort"), (
-        was_balanced or old_spec.get("type") == "NodePort"
+    has_node_ports, had_node_ports = (
+        (balanced or spec.get("type") == "NodePort"),
+        (was_balanced or old_spec.get("type") == "NodePort"),
     )
     ports = spec.get("ports") or []
     if had_node_ports and not has_node_ports and _node_ports(ports) <= _node_ports(old_spec.get("ports") or []):

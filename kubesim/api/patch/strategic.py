@@ -269,9 +269,7 @@ def _merge_where_they_stand(current: list[Any], patch: list[Any], rule: MergeRul
     return merged
 
 
-def _merge_in_full_order(
-    current: list[Any], patch: list[Any], order: list[Any], rule: MergeRule
-) -> list[Any] | None:
+def _merge_in_full_order(current: list[Any], patch: list[Any], order: list[Any], rule: MergeRule) -> list[Any] | None:
     """The merged list if `order` names each of its elements once and the patch's in their order; None otherwise.
 
     That is nearly every status patch, and it spares them the ranks and the sorting.

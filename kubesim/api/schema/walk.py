@@ -161,7 +161,7 @@ class Walk:
             self._missing(value, found, place, struct)
 
     def _unknown(self, key: str, found: Definition, place: _Place) -> None:
-        from difflib import get_close_matches  # noqa: PLC0415 (only a mistake needs it)
+        from difflib import get_close_matches
 
         names = {name.lower(): name for name in found.fields}
         close = get_close_matches(key.lower(), names, n=1, cutoff=0.6)

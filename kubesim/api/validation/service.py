@@ -246,11 +246,7 @@ def _service_status(new: Object, old: Object) -> list[Cause]:
     if (new.get("spec") or {}).get("type") != "LoadBalancer" and ingress:
         return [field.forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")]
     accepted = [each.get("ip", "") for each in _ingress(old)]
-    return [
-        cause
-        for index, each in enumerate(ingress)
-        for cause in _ingress_point(each, f"{path}[{index}]", accepted)
-    ]
+    return [cause for index, each in enumerate(ingress) for cause in _ingress_point(each, f"{path}[{index}]", accepted)]
 
 
 def _ingress(obj: Object) -> list[Object]:

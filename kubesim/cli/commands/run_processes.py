@@ -121,12 +121,20 @@ def _run_open(run: _Run, live: _LiveTimeline) -> int:
     stack, load = run.stack, run.given.scenario.load
     users: ProcessUsers | None = None
     with contextlib.suppress(KeyboardInterrupt):
-        wanted = [ready(f"{obj['kind'].lower()}/{obj['metadata']['name']}") for obj in run.applied if obj["kind"] in _SELF_STARTING]
+        wanted = [
+            ready(f"{obj['kind'].lower()}/{obj['metadata']['name']}")
+            for obj in run.applied
+            if obj["kind"] in _SELF_STARTING
+        ]
         end_ns = min(run.start_ns + _COMES_UP_NS, run.end_ns or sys.maxsize)
         is_up = stack.pacer.run(end_ns, lambda: all(each.holds(stack.cluster) for each in wanted))
         live.say("everything is ready" if is_up else "not everything is ready yet; going on")
         for namespace, name, ip, port in stack.proxies.addresses():
-            live.say(f"Service {namespace}/{name} is at http://{ip}:{port}/" if port in (80, 8080) else f"Service {namespace}/{name} is at {ip}:{port}")
+            live.say(
+                f"Service {namespace}/{name} is at http://{ip}:{port}/"
+                if port in (80, 8080)
+                else f"Service {namespace}/{name} is at {ip}:{port}"
+            )
         if load is not None:
             users = stack.start_users(load.service, "", load.rate_per_second, load.write_percent)
             live.say(f"users send {load.rate_per_second:g} requests a second to Service {load.service}")

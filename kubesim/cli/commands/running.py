@@ -97,9 +97,10 @@ def exec(arguments: argparse.Namespace) -> int:  # noqa: A001 - the command's ow
     code = subprocess.run(command, pass_fds=(file, status), check=False).returncode  # noqa: S603
     os.close(status)
     with open(reader, "rb") as answer:  # noqa: PTH123 - a descriptor
-        text = answer.read().decode(errors="replace").strip()
-    if text:
-        raise UserError(text.removeprefix("error "))
+        lines = answer.read().decode(errors="replace").splitlines()
+    for line in lines:
+        if line.startswith("error "):
+            raise UserError(line.removeprefix("error "))
     return code
 
 
@@ -122,7 +123,9 @@ def port_forward(arguments: argparse.Namespace) -> int:
         proxy.open("127.0.0.1", int(here or there))
     except OSError as error:
         why = (error.strerror or "unknown").lower()
-        raise UserError(f"127.0.0.1:{here or there} cannot be used: {why}; choose another port: LOCAL:{there}") from error
+        raise UserError(
+            f"127.0.0.1:{here or there} cannot be used: {why}; choose another port: LOCAL:{there}"
+        ) from error
     sys.stdout.write(f"Forwarding from 127.0.0.1:{proxy.port} -> {place[0]}:{place[1]}\n")
     sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):

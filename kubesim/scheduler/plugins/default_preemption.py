@@ -49,17 +49,20 @@ class Outcome(NamedTuple):
 
 
 def preempt(
-    pod: Object, profile: PodProfile, diagnosis: Diagnosis, filters: Filters, snapshot: Snapshot,
-    nominations: Nominations, stream: Stream,
+    pod: Object,
+    profile: PodProfile,
+    diagnosis: Diagnosis,
+    filters: Filters,
+    snapshot: Snapshot,
+    nominations: Nominations,
+    stream: Stream,
 ) -> Outcome:
     """Decide whom to evict for a Pod that no node takes as it is."""
     refusal = _ineligible(pod, profile, diagnosis, snapshot)
     if refusal:
         return Outcome(None, refusal, keeps_nomination=True)
     statuses = diagnosis.statuses
-    potential = [
-        node for node in snapshot.order if node.name in statuses and statuses[node.name].code == UNSCHEDULABLE
-    ]
+    potential = [node for node in snapshot.order if node.name in statuses and statuses[node.name].code == UNSCHEDULABLE]
     outcomes: dict[str, Status] = {}
     candidates: list[Candidate] = []
     if potential and min(snapshot.pods_by_priority, default=profile.priority) >= profile.priority:
@@ -96,7 +99,12 @@ def _is_being_preempted(pod: Object) -> bool:
 
 
 def _dry_run(
-    potential: Sequence[NodeInfo], offset: int, profile: PodProfile, uid: str, filters: Filters, snapshot: Snapshot,
+    potential: Sequence[NodeInfo],
+    offset: int,
+    profile: PodProfile,
+    uid: str,
+    filters: Filters,
+    snapshot: Snapshot,
     nominations: Nominations,
 ) -> tuple[list[Candidate], dict[str, Status]]:
     """Try nodes from a random one on until enough candidates are there, one of them without a broken budget."""
@@ -119,7 +127,11 @@ def _dry_run(
 
 
 def select_victims(
-    node: NodeInfo, profile: PodProfile, uid: str, filters: Filters, budgets: Sequence[Object],
+    node: NodeInfo,
+    profile: PodProfile,
+    uid: str,
+    filters: Filters,
+    budgets: Sequence[Object],
     nominations: Nominations,
 ) -> Candidate | Status:
     """The fewest Pods whose leaving lets the Pod in: take all that may go, then reprieve one after the other.

@@ -29,9 +29,7 @@ class NodeResourcesBalancedAllocation:
     def score(self, state: Requests, node: NodeInfo) -> int:
         offer = node.allocatable
         before = _balance(node.milli_cpu, offer.milli_cpu, node.memory, offer.memory)
-        after = _balance(
-            node.milli_cpu + state.milli_cpu, offer.milli_cpu, node.memory + state.memory, offer.memory
-        )
+        after = _balance(node.milli_cpu + state.milli_cpu, offer.milli_cpu, node.memory + state.memory, offer.memory)
         half = MAX_NODE_SCORE // 2
         # Go divides towards zero; half + after - before is never negative, so // is the same.
         return half + (half + after - before) // 2

@@ -143,9 +143,7 @@ def _requested_bytes(claim: Object) -> int:
     return value((field(claim, "spec", "resources", "requests") or {}).get("storage", 0))
 
 
-def find_matching_volume(
-    claim: Object, listers: Listers, node: NodeInfo, taken: dict[str, Object]
-) -> Object | None:
+def find_matching_volume(claim: Object, listers: Listers, node: NodeInfo, taken: dict[str, Object]) -> Object | None:
     """The volume that is the claim's already, else the smallest free one that suits it and the node."""
     spec = claim["spec"]
     wanted_bytes = _requested_bytes(claim)

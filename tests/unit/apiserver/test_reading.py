@@ -130,7 +130,10 @@ class TestLists:
         code, answer = maps.ask("GET", MAPS + "/a?resourceVersion=abc")
 
         assert (code, "reason" in answer) == (500, False)
-        assert answer["message"] == 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax'
+        assert (
+            answer["message"]
+            == 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax'
+        )
 
     def test_garbage_is_no_token(self, maps):
         """Told in Go's words as far as they go."""

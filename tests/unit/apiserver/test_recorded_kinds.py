@@ -7,7 +7,14 @@ from kubesim.api.kinds import find_kind
 
 ROWS = facts("kinds.jsonl")
 # Kinds whose defaults are not modelled: stored as they come.
-_UNDEFAULTED = ("cronjobs", "daemonsets", "horizontalpodautoscalers", "jobs", "networkpolicies", "replicationcontrollers")
+_UNDEFAULTED = (
+    "cronjobs",
+    "daemonsets",
+    "horizontalpodautoscalers",
+    "jobs",
+    "networkpolicies",
+    "replicationcontrollers",
+)
 _FIXED = ("uid", "resourceVersion", "creationTimestamp")
 
 
@@ -43,7 +50,9 @@ def test_a_new_object_is_stored_as_recorded(created):
     if row["id"] in _UNDEFAULTED:
         found, recorded = ({part: obj.get(part) for part in ("kind", "status")} for obj in (found, recorded))
     elif row["id"] == "pods":
-        found, recorded = ({part: obj.get(part) for part in ("kind", "status", "metadata")} for obj in (found, recorded))
+        found, recorded = (
+            {part: obj.get(part) for part in ("kind", "status", "metadata")} for obj in (found, recorded)
+        )
         recorded["status"].pop("conditions", None)
 
     assert found == recorded
@@ -73,7 +82,9 @@ def test_the_generation_moves_with_the_spec_alone(created):
         assert changed["metadata"].get("generation") == after_spec
 
 
-@pytest.mark.parametrize("query, expected", [("?dryRun=All", "deletedDry"), ("", "deleted")], ids=["dry run", "for real"])
+@pytest.mark.parametrize(
+    "query, expected", [("?dryRun=All", "deletedDry"), ("", "deleted")], ids=["dry run", "for real"]
+)
 def test_a_delete_answers_with_a_status_or_the_object(created, query, expected):
     """Which of the two, and how the object is marked, depends on the kind."""
     row, world, answer = created

@@ -99,7 +99,9 @@ def test_a_node_port_is_one_service_s_own_per_protocol(world):
 def test_an_update_keeps_what_the_service_has(world):
     """Address and port stay, although the client left them out."""
     _, before = _service(world, "s", type="NodePort")
-    code, after = world.ask("PUT", SERVICES + "/s", {"metadata": {"name": "s"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}})
+    code, after = world.ask(
+        "PUT", SERVICES + "/s", {"metadata": {"name": "s"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}}
+    )
 
     assert code == 200, after
     assert after == before

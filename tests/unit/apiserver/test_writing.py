@@ -35,7 +35,13 @@ class TestCreate:
             "deletionTimestamp": "2020-01-01T00:00:00Z",
             "deletionGracePeriodSeconds": 3,
         }
-        body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": SPEC, "status": {"replicas": 9}}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": metadata,
+            "spec": SPEC,
+            "status": {"replicas": 9},
+        }
         code, answer = world.ask("POST", DEPLOYMENTS, body)
         found = answer["metadata"]
 
@@ -156,7 +162,9 @@ class TestUpdate:
         """Whatever the client sends in their place."""
         before = _deployment(world)
         metadata = {"name": "d", "creationTimestamp": "2020-01-01T00:00:00Z", "generation": 9}
-        code, answer = world.ask("PUT", DEPLOYMENTS + "/d", {"metadata": metadata, "spec": SPEC, "status": {"replicas": 9}})
+        code, answer = world.ask(
+            "PUT", DEPLOYMENTS + "/d", {"metadata": metadata, "spec": SPEC, "status": {"replicas": 9}}
+        )
 
         assert (code, answer) == (200, before)
 
@@ -237,7 +245,10 @@ class TestUpdate:
     @pytest.mark.parametrize(
         "change, why",
         [
-            ({"apiVersion": "v2"}, 'no kind "ConfigMap" is registered for version "v2" in scheme "pkg/runtime/scheme.go:111"'),
+            (
+                {"apiVersion": "v2"},
+                'no kind "ConfigMap" is registered for version "v2" in scheme "pkg/runtime/scheme.go:111"',
+            ),
             ({"kind": "Pod"}, "converting (v1.Pod) to (core.ConfigMap): unknown conversion"),
             ({"data": {"k": 5}}, "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
         ],

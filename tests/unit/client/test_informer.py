@@ -134,7 +134,8 @@ def test_options_narrow_the_copy(world):
 
 
 _STEPS = st.lists(
-    st.tuples(st.sampled_from(["make", "change", "drop", "run", "break", "compact"]), st.sampled_from("ab")), max_size=25
+    st.tuples(st.sampled_from(["make", "change", "drop", "run", "break", "compact"]), st.sampled_from("ab")),
+    max_size=25,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubesim.api.conditions import is_condition_true
 from kubesim.cluster import Cluster, ready
 from kubesim.errors import UserError
 
@@ -76,3 +77,19 @@ def test_a_node_that_reaches_the_api_again_is_ready_again(cluster):
 def test_a_workloads_first_ready_pod_is_meant(cluster):
     """By name; a Pod's own reference means that Pod."""
     assert cluster.ready_pod_of("pod/a")["metadata"]["name"] == "a"
+
+
+@pytest.mark.parametrize("do", ["lose_power", "isolate"])
+def test_who_needs_a_lost_node_notices(do):
+    """An API whose database is on the node fails its readiness probe, though no connection has been reset."""
+    with Cluster(nodes=3) as cluster:
+        cluster.apply("specs/stack.yaml")
+        cluster.until(ready("deployment/vehicle-api"))
+        lost = cluster.get("pod/postgres-0")["spec"]["nodeName"]
+        cluster.run(10)
+        getattr(cluster.faults, do)(lost)
+        cluster.run(15)
+        others = [pod for pod in cluster.pods_of("deployment/vehicle-api") if pod["spec"]["nodeName"] != lost]
+
+        assert others
+        assert [is_condition_true(pod["status"]["conditions"], "Ready") for pod in others] == [False] * len(others)

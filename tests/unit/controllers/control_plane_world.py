@@ -62,7 +62,9 @@ class World:
             metadata["namespace"] = namespace
         given = {"labels": labels, "ownerReferences": owners, "finalizers": finalizers}
         metadata |= {field: value for field, value in given.items() if value is not None}
-        return self.do(create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **fields}))
+        return self.do(
+            create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, **fields})
+        )
 
     def patch(self, kind, name, body, namespace="default", subresource=""):
         return self.do(patch(kind, namespace if kind.namespaced else "", name, body, "merge", subresource))
@@ -110,6 +112,9 @@ class World:
         """A reference to `obj`; blocking only if a field says so."""
         metadata = obj["metadata"]
         reference = {
-            "apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": metadata["name"], "uid": metadata["uid"],
+            "apiVersion": obj["apiVersion"],
+            "kind": obj["kind"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
         }
         return {**reference, **fields}

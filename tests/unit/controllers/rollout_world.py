@@ -142,7 +142,9 @@ class RolloutWorld(ManagerWorld):
         elif write.kind.kind == "Event" and obj["involvedObject"]["kind"] in ("Deployment", "ReplicaSet"):
             about = obj["involvedObject"]
             subject = "deployment" if about["kind"] == "Deployment" else self._shorten(about["name"])
-            message = re.sub(r"\bweb-[a-z0-9]{5,10}(-[a-z0-9]{5})?\b", lambda found: self._shorten(found[0]), obj["message"])
+            message = re.sub(
+                r"\bweb-[a-z0-9]{5,10}(-[a-z0-9]{5})?\b", lambda found: self._shorten(found[0]), obj["message"]
+            )
             self.log.append((f"{subject} events", f"{obj['type']} {obj['reason']} x{obj['count']}: {message}"))
         elif write.kind.kind == "Pod":
             self._run_pod(write.verb, obj)
@@ -187,7 +189,9 @@ def _line(obj, *, is_gone):
     head = f"{'gone ' if is_gone else ''}{f'deleting by {deleting} ' if deleting else ''}"
     paused = " paused" if obj["spec"].get("paused") else ""
     generations = f"gen={metadata['generation']}/{status.get('observedGeneration', '-')}"
-    counts = [f"{_SHORT.get(field, field.removesuffix('Replicas'))}={status[field]}" for field in _COUNTS if field in status]
+    counts = [
+        f"{_SHORT.get(field, field.removesuffix('Replicas'))}={status[field]}" for field in _COUNTS if field in status
+    ]
     conditions = [f"{each['type']}{_SIGNS[each['status']]}({each['reason']})" for each in status.get("conditions", ())]
     notes = [
         f"{name.removeprefix(_PREFIX)}={value}"

@@ -22,7 +22,11 @@ class AttachWorld(VolumesWorld):
     def attachments(self):
         """(node, attached, being deleted) of each."""
         return [
-            (each["spec"]["nodeName"], (each.get("status") or {}).get("attached", False), "deletionTimestamp" in each["metadata"])
+            (
+                each["spec"]["nodeName"],
+                (each.get("status") or {}).get("attached", False),
+                "deletionTimestamp" in each["metadata"],
+            )
             for each in self.list(VOLUME_ATTACHMENT)
         ]
 
@@ -53,7 +57,9 @@ def test_attach(world):
     assert attachment["metadata"]["name"] == attachment_name(world.get_volume(), "node-1")
     assert attachment["metadata"]["finalizers"] == ["external-attacher/ebs-csi-aws-com"]
     assert attachment["spec"] == {
-        "attacher": "ebs.csi.aws.com", "nodeName": "node-1", "source": {"persistentVolumeName": "disk"},
+        "attacher": "ebs.csi.aws.com",
+        "nodeName": "node-1",
+        "source": {"persistentVolumeName": "disk"},
     }
     assert world.events("app") == [ATTACHED]
     assert world.is_settled("attachdetach-controller", "external-attacher")
@@ -101,7 +107,9 @@ def test_two_pods_on_two_nodes(world):
 
 def test_volume_for_many_nodes(world):
     """A ReadWriteMany volume is attached wherever it is used."""
-    world.volume("shared", source={"csi": {"driver": "efs.csi.aws.com", "volumeHandle": "fs-1"}}, accessModes=["ReadWriteMany"])
+    world.volume(
+        "shared", source={"csi": {"driver": "efs.csi.aws.com", "volumeHandle": "fs-1"}}, accessModes=["ReadWriteMany"]
+    )
     world.claim("shared", modes=("ReadWriteMany",))
     world.run()
     for node in ("node-1", "node-2"):
@@ -129,7 +137,25 @@ def test_pod_that_stays_on_a_lost_node(world):
     """As long as the Pod object is there, even deleted, its volume stays."""
     world.pod_with("data", "old", node="node-1")
     world.running("old", "10.0.0.1", ready=True)
-    world.patch(POD, "old", {"status": {"containerStatuses": [{"name": "main", "image": "x", "imageID": "", "ready": True, "restartCount": 0, "state": {"running": {}}}]}}, subresource="status")
+    world.patch(
+        POD,
+        "old",
+        {
+            "status": {
+                "containerStatuses": [
+                    {
+                        "name": "main",
+                        "image": "x",
+                        "imageID": "",
+                        "ready": True,
+                        "restartCount": 0,
+                        "state": {"running": {}},
+                    }
+                ]
+            }
+        },
+        subresource="status",
+    )
     world.run(MOVED_NS)
     world.set_ready("node-1", ready=False)
     world.delete(POD, "old")
@@ -170,15 +196,30 @@ def test_kubelet_waits_for_the_disk():
     """A container starts only when its disk is attached to the node."""
     with Cluster(nodes=1) as cluster:
         for obj in (
-            {"kind": "StorageClass", "apiVersion": "storage.k8s.io/v1", "metadata": {"name": "gp3"}, "provisioner": "ebs.csi.aws.com"},
             {
-                "kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": "data", "namespace": "default"},
-                "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "resources": {"requests": {"storage": "1Gi"}}},
+                "kind": "StorageClass",
+                "apiVersion": "storage.k8s.io/v1",
+                "metadata": {"name": "gp3"},
+                "provisioner": "ebs.csi.aws.com",
             },
             {
-                "kind": "Pod", "apiVersion": "v1", "metadata": {"name": "app", "namespace": "default"},
+                "kind": "PersistentVolumeClaim",
+                "apiVersion": "v1",
+                "metadata": {"name": "data", "namespace": "default"},
                 "spec": {
-                    "containers": [{"name": "main", "image": "nginx:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "gp3",
+                    "resources": {"requests": {"storage": "1Gi"}},
+                },
+            },
+            {
+                "kind": "Pod",
+                "apiVersion": "v1",
+                "metadata": {"name": "app", "namespace": "default"},
+                "spec": {
+                    "containers": [
+                        {"name": "main", "image": "nginx:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+                    ],
                     "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}],
                 },
             },

@@ -181,7 +181,9 @@ def test_a_rollout_keeps_within_its_bounds(world):
         world.run(0.05)
         pods = [pod for pod in world.pods() if "deletionTimestamp" not in pod["metadata"]]
         totals.add(len(pods))
-        available.add(sum(bool(pod["status"].get("conditions")) and pod["status"]["phase"] == "Running" for pod in pods))
+        available.add(
+            sum(bool(pod["status"].get("conditions")) and pod["status"]["phase"] == "Running" for pod in pods)
+        )
 
     assert max(totals) == 13
     assert min(available) == 8
@@ -402,7 +404,9 @@ REFUSED_ROLLBACKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("to, reason, text", [row[1:] for row in REFUSED_ROLLBACKS], ids=[row[0] for row in REFUSED_ROLLBACKS])
+@pytest.mark.parametrize(
+    "to, reason, text", [row[1:] for row in REFUSED_ROLLBACKS], ids=[row[0] for row in REFUSED_ROLLBACKS]
+)
 def test_a_rollback_to_nowhere_is_told(world, to, reason, text):
     """A Warning says why nothing changes, and the annotation goes."""
     world.deployment(1)

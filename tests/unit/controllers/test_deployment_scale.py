@@ -107,7 +107,9 @@ NEW_SIZES = [
 ]
 
 
-@pytest.mark.parametrize("replicas, surge, old, new, size", [row[1:] for row in NEW_SIZES], ids=[row[0] for row in NEW_SIZES])
+@pytest.mark.parametrize(
+    "replicas, surge, old, new, size", [row[1:] for row in NEW_SIZES], ids=[row[0] for row in NEW_SIZES]
+)
 def test_the_new_replica_set_grows_as_the_surge_allows(replicas, surge, old, new, size):
     """All ReplicaSets together stay within replicas + maxSurge."""
     sets = [replica_set("new", new), replica_set("old", old)]
@@ -136,7 +138,10 @@ def test_the_budget_for_scaling_down_keeps_enough(replicas, unavailable, old, ne
     """What may go is what there is beyond replicas - maxUnavailable, leaving out new replicas not yet available."""
     olds = [replica_set("old", old)]
 
-    assert scale_down_budget(deployment(replicas, 0, unavailable), olds, replica_set("new", new, available=available)) == budget
+    assert (
+        scale_down_budget(deployment(replicas, 0, unavailable), olds, replica_set("new", new, available=available))
+        == budget
+    )
 
 
 CLEANUPS = [
@@ -222,7 +227,9 @@ SATURATED = [
 ]
 
 
-@pytest.mark.parametrize("size, desired, available, saturated", [row[1:] for row in SATURATED], ids=[row[0] for row in SATURATED])
+@pytest.mark.parametrize(
+    "size, desired, available, saturated", [row[1:] for row in SATURATED], ids=[row[0] for row in SATURATED]
+)
 def test_a_saturated_replica_set_makes_up_the_deployment(size, desired, available, saturated):
     """It has the wanted size, was given it for the present size of the Deployment, and is all available."""
     assert is_saturated(deployment(3), replica_set("new", size, desired=desired, available=available)) is saturated

@@ -30,7 +30,9 @@ def test_without_pods(world):
 
 def test_subsets(world):
     """A Pod moves from the not ready to the ready addresses; a terminating one is in neither."""
-    world.service(ports=[{"name": "http", "port": 80, "targetPort": 8080}, {"name": "extra", "port": 81, "targetPort": 9090}])
+    world.service(
+        ports=[{"name": "http", "port": 80, "targetPort": 8080}, {"name": "extra", "port": 81, "targetPort": 9090}]
+    )
     pod = world.pod("w1", ip="10.244.0.116")
     world.run()
     address = {

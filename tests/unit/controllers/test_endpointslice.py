@@ -78,7 +78,9 @@ def test_without_pods(world):
 
 def test_endpoint_of_a_pod(world):
     """An endpoint carries address, conditions, target and node; named target ports are looked up in the containers."""
-    world.service(ports=[{"name": "http", "port": 80, "targetPort": "http"}, {"name": "extra", "port": 81, "targetPort": 9090}])
+    world.service(
+        ports=[{"name": "http", "port": 80, "targetPort": "http"}, {"name": "extra", "port": 81, "targetPort": 9090}]
+    )
     container = {"name": "main", "image": "x", "ports": [{"name": "http", "containerPort": 8080}]}
     pod = world.pod("w1", ip="10.244.0.116", containers=[container])
     world.run()

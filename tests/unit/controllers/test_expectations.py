@@ -98,7 +98,9 @@ def test_a_cache_behind_the_own_writes_is_refused():
     record.note(KEY, POD, written(8))
     record.note(KEY, REPLICA_SET, written(20))
 
-    with pytest.raises(NotYetError, match="read version: 9 is not as new as written version: 10 for group resource pods"):
+    with pytest.raises(
+        NotYetError, match="read version: 9 is not as new as written version: 10 for group resource pods"
+    ):
         record.check(KEY)
     record.check(Key("default", "other"))
     informers.revisions["pods"] = "10"

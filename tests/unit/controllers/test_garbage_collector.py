@@ -249,9 +249,13 @@ def test_monitored_kinds():
     """All kinds that can be deleted are monitored once, except events: graph_builder.go:ignoredResources."""
     resources = [kind.resource for kind in monitored_kinds()]
     assert len(set(resources)) == len(resources)
-    assert {"pods", "leases.coordination.k8s.io", "nodes", "namespaces", "clusterroles.rbac.authorization.k8s.io"} <= set(
-        resources
-    )
+    assert {
+        "pods",
+        "leases.coordination.k8s.io",
+        "nodes",
+        "namespaces",
+        "clusterroles.rbac.authorization.k8s.io",
+    } <= set(resources)
     assert not any("event" in resource for resource in resources)
     assert "componentstatuses" not in resources
 
@@ -271,7 +275,9 @@ def test_pod_costs_less_than_300_bytes():
     type_ = ("v1", "Pod")
     replica_sets = []
     for index in range(1000):
-        graph.handle_add(("apps/v1", "ReplicaSet"), {"metadata": {"namespace": "a", "name": f"r{index}", "uid": f"r{index}"}})
+        graph.handle_add(
+            ("apps/v1", "ReplicaSet"), {"metadata": {"namespace": "a", "name": f"r{index}", "uid": f"r{index}"}}
+        )
         replica_sets.append([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"r{index}", "uid": f"r{index}"}])
     for index in range(10_000):
         owners = replica_sets[index % 1000]

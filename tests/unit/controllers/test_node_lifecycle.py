@@ -254,7 +254,9 @@ TAINT = {"key": "maintenance", "value": "yes", "effect": "NoExecute"}
         pytest.param([], 0, id="no toleration"),
         pytest.param([{"key": "maintenance", "operator": "Equal", "value": "no"}], 0, id="another value"),
         pytest.param([{"key": "maintenance", "operator": "Exists"}], None, id="for ever"),
-        pytest.param([{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 20}], 20, id="everything for a time"),
+        pytest.param(
+            [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 20}], 20, id="everything for a time"
+        ),
         pytest.param(
             [{"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": -1}],
             0,

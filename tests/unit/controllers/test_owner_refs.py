@@ -54,7 +54,10 @@ def run(candidates, *replies, owner=OWNER):
 
 def test_what_is_owned_and_selected_is_claimed_without_a_request():
     """And what others control is left to them."""
-    assert run([pod("a", owner="uid-web"), pod("b", owner="uid-other"), pod("c", app="db", owner="uid-other")]) == (["a"], [])
+    assert run([pod("a", owner="uid-web"), pod("b", owner="uid-other"), pod("c", app="db", owner="uid-other")]) == (
+        ["a"],
+        [],
+    )
 
 
 def test_an_orphan_is_adopted_after_a_look_at_the_owner():
@@ -73,7 +76,9 @@ def test_what_is_no_longer_selected_is_released():
     names, requests = run([pod("a", app="db", owner="uid-web")], pod("a", app="db"))
 
     assert names == []
-    assert requests[0].body == {"metadata": {"uid": "uid-a", "ownerReferences": [{"$patch": "delete", "uid": "uid-web"}]}}
+    assert requests[0].body == {
+        "metadata": {"uid": "uid-a", "ownerReferences": [{"$patch": "delete", "uid": "uid-web"}]}
+    }
     assert requests[0].options.patch_type == "strategic"
 
 

@@ -28,7 +28,10 @@ def make_volume(name, storage="10Gi", modes=(RWO,), phase="Available", labels=No
         pytest.param(make_claim(), [], None, id="there is none"),
         pytest.param(make_claim(), [make_volume("small", "1Gi")], None, id="the only one is too small"),
         pytest.param(
-            make_claim(), [make_volume("big", "20Gi"), make_volume("less", "5120Mi")], "less", id="the smallest that holds it"
+            make_claim(),
+            [make_volume("big", "20Gi"), make_volume("less", "5120Mi")],
+            "less",
+            id="the smallest that holds it",
         ),
         pytest.param(
             make_claim(),
@@ -50,7 +53,9 @@ def make_volume(name, storage="10Gi", modes=(RWO,), phase="Available", labels=No
             "chosen",
             id="the selector decides",
         ),
-        pytest.param(make_claim(volumeMode="Block"), [make_volume("files")], None, id="a file system for a block device"),
+        pytest.param(
+            make_claim(volumeMode="Block"), [make_volume("files")], None, id="a file system for a block device"
+        ),
         pytest.param(make_claim(), [make_volume("used", phase="Released")], None, id="not Available"),
         pytest.param(
             make_claim(), [make_volume("going", metadata={"deletionTimestamp": "x"})], None, id="being deleted"
@@ -98,7 +103,9 @@ def test_find_matching_volume_for_the_scheduler():
         pytest.param(make_volume("v", "1Gi"), "requested PV is too small", id="too small"),
         pytest.param(make_volume("v", storageClassName="gold"), "storageClassName does not match", id="another class"),
         pytest.param(
-            make_volume("v", volumeAttributesClassName="fast"), "volumeAttributesClassName does not match", id="attributes"
+            make_volume("v", volumeAttributesClassName="fast"),
+            "volumeAttributesClassName does not match",
+            id="attributes",
         ),
         pytest.param(make_volume("v", volumeMode="Block"), "incompatible volumeMode", id="a block device"),
         pytest.param(make_volume("v", modes=(ROX,)), "incompatible accessMode", id="another access mode"),

@@ -74,7 +74,9 @@ def test_a_tally_is_what_counting_would_give(changes):
                 source.on_update(old, pods[name])
 
     for owner in OWNERS[:2]:
-        groups = {group.key: (group.pods, group.active, group.ready, group.terminating) for group in tally.groups(owner)}
+        groups = {
+            group.key: (group.pods, group.active, group.ready, group.terminating) for group in tally.groups(owner)
+        }
         assert groups == counted(pods, owner)
 
 

@@ -77,7 +77,11 @@ def test_a_pod_is_made_of_the_template(world):
     metadata = pod["metadata"]
     assert metadata["name"].startswith("web-")
     assert metadata["generateName"] == "web-"
-    assert (metadata["labels"], metadata["annotations"], metadata["finalizers"]) == (LABELS, {"note": "x"}, ["example.com/hold"])
+    assert (metadata["labels"], metadata["annotations"], metadata["finalizers"]) == (
+        LABELS,
+        {"note": "x"},
+        ["example.com/hold"],
+    )
     assert metadata["ownerReferences"] == [
         {
             "apiVersion": "apps/v1",
@@ -152,7 +156,9 @@ def test_a_pod_that_is_already_gone_is_as_good_as_deleted(world):
 
 def test_in_a_terminating_namespace_nothing_is_tried_again(world):
     """The refusal counts as a success that is never seen: no Event, and nothing more for five minutes."""
-    error = forbidden("pods", "", "", "unable to create new content in namespace default because it is being terminated")
+    error = forbidden(
+        "pods", "", "", "unable to create new content in namespace default because it is being terminated"
+    )
     error.causes = (Cause("NamespaceTerminating", "metadata.namespace", "namespace default is being terminated"),)
     refused = refuse(world, error, verb="create", kind=POD)
     world.replica_set(3)
@@ -239,7 +245,10 @@ def test_a_terminating_pod_is_replaced_at_once(world):
 
 def test_fully_labeled_replicas_have_all_labels_of_the_template(world):
     """A Pod that the selector takes but that lacks one of the template's labels is a replica like the others."""
-    template = {"metadata": {"labels": {**LABELS, "tier": "front"}}, "spec": {"containers": [{"name": "main", "image": "app"}]}}
+    template = {
+        "metadata": {"labels": {**LABELS, "tier": "front"}},
+        "spec": {"containers": [{"name": "main", "image": "app"}]},
+    }
     create_pod(world, "lean", LABELS)
     world.replica_set(2, template=template)
     world.run(0.1)

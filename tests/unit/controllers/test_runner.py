@@ -259,7 +259,9 @@ class TestErrors:
             world.run()
 
 
-@pytest.mark.parametrize("result, again", [(Result(50 * MILLISECOND), [(0, "try"), (51, "try")]), (Result(), [(0, "try")])])
+@pytest.mark.parametrize(
+    "result, again", [(Result(50 * MILLISECOND), [(0, "try"), (51, "try")]), (Result(), [(0, "try")])]
+)
 def test_a_result_may_ask_for_the_key_again(world, result, again):
     """After a time, with the failures forgotten."""
     results = iter([result, None])

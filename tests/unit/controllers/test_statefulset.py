@@ -198,7 +198,9 @@ def test_a_rolling_update_respects_the_partition(world):
         {"spec": {"template": template("nginx:2"), "updateStrategy": {"rollingUpdate": {"partition": 2}}}},
     )
     world.run(0.2)
-    old, new = sorted(world.names(CONTROLLER_REVISION), key=lambda name: world.get(CONTROLLER_REVISION, name)["revision"])
+    old, new = sorted(
+        world.names(CONTROLLER_REVISION), key=lambda name: world.get(CONTROLLER_REVISION, name)["revision"]
+    )
     assert status_of(world) == {
         "observedGeneration": 2,
         "replicas": 3,

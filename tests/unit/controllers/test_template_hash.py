@@ -31,6 +31,10 @@ def test_any_change_and_any_collision_count_changes_the_hash():
     """That is what tells ReplicaSets apart, and what a collision is resolved by."""
     other = {**TEMPLATE, "metadata": {"labels": {"app": "db"}}}
 
-    hashes = [compute_hash(TEMPLATE, None), compute_hash(other, None), *(compute_hash(TEMPLATE, count) for count in range(3))]
+    hashes = [
+        compute_hash(TEMPLATE, None),
+        compute_hash(other, None),
+        *(compute_hash(TEMPLATE, count) for count in range(3)),
+    ]
     assert len(set(hashes)) == 5
     assert all(set(each) <= set("bcdfghjklmnpqrstvwxz2456789") for each in hashes)

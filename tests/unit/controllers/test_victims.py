@@ -14,7 +14,9 @@ from kubesim.sim.loop import HOUR, SECOND
 NOW_NS = 1000 * HOUR
 
 
-def pod(uid, node="node", phase="Running", ready_h=None, created_h=800.0, restarts=0, sidecar=0, cost=None, unknown=False):
+def pod(
+    uid, node="node", phase="Running", ready_h=None, created_h=800.0, restarts=0, sidecar=0, cost=None, unknown=False
+):
     """A Pod; `ready_h` and `created_h` are hours ago."""
     metadata = {"uid": uid, "name": uid, "namespace": "default", "creationTimestamp": ago(created_h)}
     if cost is not None:
@@ -87,7 +89,12 @@ def test_all_go_in_the_order_given_when_all_are_too_many():
 
 def test_several_go_from_least_to_most_missed():
     """The order of deletion is the order of the ranking."""
-    pods = [pod("ready", ready_h=5), pod("running"), pod("pending", phase="Pending"), pod("unbound", node="", phase="Pending")]
+    pods = [
+        pod("ready", ready_h=5),
+        pod("running"),
+        pod("pending", phase="Pending"),
+        pod("unbound", node="", phase="Pending"),
+    ]
 
     assert [each["metadata"]["uid"] for each in plan_victims(pods, (), 3, NOW_NS)] == ["unbound", "pending", "running"]
 

@@ -40,7 +40,8 @@ def test_local_path(world):
     assert volume["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
     spec = volume["spec"]
     assert spec["hostPath"] == {
-        "path": f"/var/local-path-provisioner/pvc-{uid}_default_data", "type": "DirectoryOrCreate",
+        "path": f"/var/local-path-provisioner/pvc-{uid}_default_data",
+        "type": "DirectoryOrCreate",
     }
     expression = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["host-1"]}
     assert spec["nodeAffinity"] == {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
@@ -107,7 +108,8 @@ def test_network_disk(world):
     assert volume["spec"]["csi"] == {"driver": "ebs.csi.aws.com", "volumeHandle": f"pvc-{uid}", "fsType": "xfs"}
     assert "nodeAffinity" not in volume["spec"]
     assert volume["metadata"]["finalizers"] == [
-        "external-provisioner.volume.kubernetes.io/finalizer", "kubernetes.io/pv-protection",
+        "external-provisioner.volume.kubernetes.io/finalizer",
+        "kubernetes.io/pv-protection",
     ]
     world.delete(PERSISTENT_VOLUME_CLAIM, "data")
     world.run(MADE_NS)

@@ -72,9 +72,7 @@ class VolumesWorld(World):
 
     def is_settled(self, *controllers):
         """Whether these controllers have nothing in their queues."""
-        return all(
-            worker.queue.idle for name in controllers for worker in self.manager.controllers[name].workers
-        )
+        return all(worker.queue.idle for name in controllers for worker in self.manager.controllers[name].workers)
 
     def finish(self, pod):
         """The Pod's containers end and its object goes."""

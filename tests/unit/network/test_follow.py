@@ -51,7 +51,9 @@ def world():
     metadata = {"name": "web", "namespace": "vehicles"}
     ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
     spec = {"selector": {"app": "web"}, "ports": ports, "type": "ClusterIP"}
-    made.service = made.send(create(SERVICE, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}))
+    made.service = made.send(
+        create(SERVICE, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    )
     metadata = {"name": "web-abcde", "namespace": "vehicles", "labels": {"kubernetes.io/service-name": "web"}}
     found = {
         "apiVersion": "discovery.k8s.io/v1",

@@ -28,8 +28,12 @@ def reached(plane, node="node-1", tries=60, ip="10.96.0.10", port=80, client="10
     [
         pytest.param({A.ip: "ready", B.ip: "ready"}, {A, B}, id="all ready endpoints share the load"),
         pytest.param({A.ip: "ready", B.ip: "unready"}, {A}, id="an unready endpoint gets nothing"),
-        pytest.param({A.ip: "ready", B.ip: "leaving"}, {A}, id="a terminating one gets nothing while a ready one is left"),
-        pytest.param({A.ip: "leaving", B.ip: "unready"}, {A}, id="with none ready the serving terminating ones are used"),
+        pytest.param(
+            {A.ip: "ready", B.ip: "leaving"}, {A}, id="a terminating one gets nothing while a ready one is left"
+        ),
+        pytest.param(
+            {A.ip: "leaving", B.ip: "unready"}, {A}, id="with none ready the serving terminating ones are used"
+        ),
         pytest.param({A.ip: "gone", B.ip: "unready"}, {REJECTED}, id="with none serving the connection is refused"),
         pytest.param({}, {REJECTED}, id="without endpoints the connection is refused"),
     ],
@@ -199,7 +203,6 @@ class TestLag:
         plane.wait(2)
 
         assert (before, reached(plane)) == ({A}, {None})
-
 
     def test_a_service_made_anew_has_its_new_address_only(self, plane):
         """A Service of the same name with another address does not answer at the old one."""

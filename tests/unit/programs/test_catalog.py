@@ -80,7 +80,7 @@ def test_every_container_gets_a_program_of_its_own():
         ),
         pytest.param(
             {"kubesim.dev/program": "[]"},
-            'annotation kubesim.dev/program: must be a JSON object such as {"startSeconds": 2}, not \'[]\'',
+            "annotation kubesim.dev/program: must be a JSON object such as {\"startSeconds\": 2}, not '[]'",
             id="not an object",
         ),
         pytest.param(

@@ -62,7 +62,9 @@ def test_unready_again(plane, client):
     [
         pytest.param({"exitAfterSeconds": 5}, (5.0, (0, "Completed")), id="a job that succeeds"),
         pytest.param({"exitAfterSeconds": 5, "exitCode": 3}, (5.0, (3, "Error")), id="a crash"),
-        pytest.param({"memory": "64Mi", "memoryPerSecond": "16Mi"}, (5.0, (137, "OOMKilled")), id="a leak meets its limit"),
+        pytest.param(
+            {"memory": "64Mi", "memoryPerSecond": "16Mi"}, (5.0, (137, "OOMKilled")), id="a leak meets its limit"
+        ),
     ],
 )
 def test_endings(plane, fields, end):

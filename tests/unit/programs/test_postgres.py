@@ -72,7 +72,9 @@ def test_first_start_initialises_and_later_ones_do_not(plane):
     ]
 
 
-@pytest.mark.parametrize("mount, folder", [(DATA, "pgdata/"), (f"{DATA}/pgdata", ""), ("/var/lib", "postgresql/data/pgdata/")])
+@pytest.mark.parametrize(
+    "mount, folder", [(DATA, "pgdata/"), (f"{DATA}/pgdata", ""), ("/var/lib", "postgresql/data/pgdata/")]
+)
 def test_data_folder_lies_within_its_mount(plane, mount, folder):
     """PGDATA may be the mount itself or a folder inside it."""
     volume = Volume("data")
@@ -230,9 +232,7 @@ def test_statements(plane):
     _, session = filled(plane, volume)
     session.insert("b")
 
-    assert session.insert("a") == Rejected(
-        "23505", 'duplicate key value violates unique constraint "vehicles_pkey"'
-    )
+    assert session.insert("a") == Rejected("23505", 'duplicate key value violates unique constraint "vehicles_pkey"')
     assert session.run(Statement("select", "vehicles", "b")) == Rows(({"vin": "b"},))
     assert session.run(Statement("select", "vehicles", "z")) == Rows()
     assert session.run(Statement("select", "vehicles", limit=1)) == Rows(({"vin": "a"},))

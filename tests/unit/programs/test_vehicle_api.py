@@ -44,7 +44,12 @@ def status(plane, path, method="GET", body=None):
 
 def test_it_serves(stack):
     """Health, readiness, a write and reads."""
-    assert [status(stack, path)[0] for path in ("/healthz", "/readyz", "/api/vehicles", "/else")] == [200, 200, 200, 404]
+    assert [status(stack, path)[0] for path in ("/healthz", "/readyz", "/api/vehicles", "/else")] == [
+        200,
+        200,
+        200,
+        404,
+    ]
     assert status(stack, "/api/vehicles", "POST", {"vin": VIN})[0] == 201
     assert status(stack, "/api/vehicles", "POST", {"vin": VIN})[0] == 409
     assert status(stack, "/api/vehicles", "POST", {"vin": "short"})[0] == 422
@@ -228,7 +233,9 @@ def test_broken_versions_answer(stack, tag, ready, answer):
     [
         pytest.param({"kubesim.dev/vehicle-api": "crash"}, {}, (0.5, 1, "Error"), id="a version that crashes"),
         pytest.param({"kubesim.dev/vehicle-api": "leak"}, {}, (6.5, 137, "OOMKilled"), id="a version that leaks"),
-        pytest.param({}, {"POSTGRES_PORT": "tcp://10.96.0.9:5432"}, (0.5, 1, "Error"), id="the port of a Service's link"),
+        pytest.param(
+            {}, {"POSTGRES_PORT": "tcp://10.96.0.9:5432"}, (0.5, 1, "Error"), id="the port of a Service's link"
+        ),
     ],
 )
 def test_broken_versions_end(plane, annotations, env, end):

@@ -25,7 +25,9 @@ def make_node(name: str, *, cpu="4", memory="8Gi", pods="110", zone="", labels=(
     }
 
 
-def make_pod(name: str, *, cpu="", memory="", labels=(), owner=None, namespace="default", container=(), **spec) -> Object:
+def make_pod(
+    name: str, *, cpu="", memory="", labels=(), owner=None, namespace="default", container=(), **spec
+) -> Object:
     """A Pod of one container that waits for a node."""
     requests = {key: text for key, text in (("cpu", cpu), ("memory", memory)) if text}
     metadata: Object = {"namespace": namespace, "name": name, "uid": f"uid-{namespace}-{name}", "labels": dict(labels)}

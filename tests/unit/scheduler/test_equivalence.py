@@ -95,7 +95,11 @@ def templates(draw):
     requests = {}
     if draw(st.booleans()):
         requests = {"cpu": draw(st.sampled_from(["100m", "400m"])), "memory": draw(st.sampled_from(["64Mi", "700Mi"]))}
-    container = {"name": "c", "image": draw(st.sampled_from(["registry/a:1", "b"])), "resources": {"requests": requests}}
+    container = {
+        "name": "c",
+        "image": draw(st.sampled_from(["registry/a:1", "b"])),
+        "resources": {"requests": requests},
+    }
     if draw(st.integers(0, 5)) == 0:
         container["ports"] = [{"containerPort": 80, "hostPort": draw(st.sampled_from([80, 81]))}]
     spec = {"containers": [container], "tolerations": draw(st.lists(tolerations, max_size=1))}
@@ -172,7 +176,6 @@ class Twins:
             else:
                 self.bound.remove(pod)
                 self.snapshot.remove_pod(pod["metadata"]["uid"])
-
 
     def relabel(self, index: int) -> None:
         """Give a Pod that is on a node other labels, as binding does with the node's topology."""

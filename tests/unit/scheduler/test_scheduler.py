@@ -41,7 +41,11 @@ class Cluster:
         self.scheduler = Scheduler(self.loop, client, informers, recorder, chooser.stream("scheduler"))
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
         self.do(create(NAMESPACE, namespace))
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "default", "name": "default"}}
+        account = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"namespace": "default", "name": "default"},
+        }
         self.do(create(SERVICE_ACCOUNT, account))
         for node in nodes:
             self.add_node(node)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-NOT_HELPFUL = "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
-NO_VICTIMS = "no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+NOT_HELPFUL = (
+    "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+)
+NO_VICTIMS = (
+    "no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+)
 
 
 def spread(key, **more):
@@ -27,9 +31,7 @@ def term(labels):
 HOST_PORT = {"ports": [{"containerPort": 80, "hostPort": 31999}]}
 HUGE = {"requests": {"cpu": "1000", "memory": "100Ti", "ephemeral-storage": "100Ti"}}
 NOWHERE = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["nosuch"]}]}
-FIELD_AFFINITY = {
-    "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [NOWHERE]}}
-}
+FIELD_AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [NOWHERE]}}}
 
 RECORDED = [
     pytest.param({"cpu": "1000"}, f"1 Insufficient cpu. {NOT_HELPFUL}", id="more cpu than any node has"),

@@ -43,7 +43,10 @@ def test_the_digest_tells_runs_apart_by_content_and_order_alone():
 def test_listeners_hear_of_each_record_once_it_is_there():
     """In the order in which they listen."""
     trace, heard = Trace(), []
-    trace.listeners += [lambda record: heard.append((1, record, len(trace.records))), lambda record: heard.append((2, record, 1))]
+    trace.listeners += [
+        lambda record: heard.append((1, record, len(trace.records))),
+        lambda record: heard.append((2, record, 1)),
+    ]
     trace.add(FIRST)
 
     assert heard == [(1, FIRST, 1), (2, FIRST, 1)]

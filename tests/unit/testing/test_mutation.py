@@ -23,7 +23,10 @@ def stored(store):
     "change, text",
     [
         (lambda pod: pod["spec"].update(nodeName="node-1"), r"spec.nodeName was None and is 'node-1'"),
-        (lambda pod: pod["spec"]["containers"][0].update(image="b"), r"spec.containers\[0\].image was 'app' and is 'b'"),
+        (
+            lambda pod: pod["spec"]["containers"][0].update(image="b"),
+            r"spec.containers\[0\].image was 'app' and is 'b'",
+        ),
         (lambda pod: pod["spec"]["containers"].append({}), r"spec.containers was \[.*\] and is \[.*\]"),
         (lambda pod: pod["metadata"].update(name=pod["metadata"].pop("name")), "the order of its fields"),
     ],

@@ -16,7 +16,9 @@ def run(pytester):
 
     def run(text):
         pytester.makepyfile(text)
-        return pytester.runpytest_inprocess("-p", "kubesim.testing.plugin", "-p", "no:cacheprovider", "--strict-markers")
+        return pytester.runpytest_inprocess(
+            "-p", "kubesim.testing.plugin", "-p", "no:cacheprovider", "--strict-markers"
+        )
 
     return run
 

@@ -19,8 +19,7 @@ from kubesim.api.defaults.container import default_pull_policy
 from kubesim.api.scheme import Kind
 
 _KINDS: dict[str, Kind] = {
-    kind.kind: kind
-    for kind in (kinds.DEPLOYMENT, kinds.POD, kinds.POD_TEMPLATE, kinds.REPLICA_SET, kinds.STATEFUL_SET)
+    kind.kind: kind for kind in (kinds.DEPLOYMENT, kinds.POD, kinds.POD_TEMPLATE, kinds.REPLICA_SET, kinds.STATEFUL_SET)
 }
 
 

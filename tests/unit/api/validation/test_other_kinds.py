@@ -37,7 +37,9 @@ def _causes(fact: dict[str, Any]) -> list[Any]:
                 return causes
         return validate_create(kind, new)
     kept = {name: old["metadata"][name] for name in ("creationTimestamp", "generation") if name in old["metadata"]}
-    dropped = {name: value for name, value in new["metadata"].items() if name not in ("creationTimestamp", "generation")}
+    dropped = {
+        name: value for name, value in new["metadata"].items() if name not in ("creationTimestamp", "generation")
+    }
     metadata = {**dropped, **kept}
     if fact["verb"] == "status":
         return validate_status_update(kind, {**old, "metadata": metadata, "status": new["status"]}, old)

@@ -95,7 +95,9 @@ def test_a_kind_without_rules_has_its_metadata_checked():
 )
 def test_broken_metadata_is_reported_as_often_as_upstream_checks_it(kind, times):
     """Labels (l) and finalizers (f) in the order seen on Kubernetes 1.36.3 for an update of each kind."""
-    stored = next(case.values[0]["old"] for case in _cases("recorded_updates.jsonl") if case.values[0]["kind"] == kind.kind)
+    stored = next(
+        case.values[0]["old"] for case in _cases("recorded_updates.jsonl") if case.values[0]["kind"] == kind.kind
+    )
     broken = {**stored, "metadata": {**stored["metadata"], "labels": {"a b": "c"}, "finalizers": ["foo"]}}
 
     causes = validate_update(kind, broken, stored)
