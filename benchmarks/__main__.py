@@ -1,4 +1,4 @@
-"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | table"""
+"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | table"""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("empty", help="an empty 3-node cluster, made and ready, in process")
     commands.add_parser("startup", help="`python -m kubesim --help`, start to exit")
     commands.add_parser("story", help="`python -m kubesim run specs/stack.yaml`, start to exit")
+    commands.add_parser("api", help="the vehicle API's GET of one vehicle, against a bare aiohttp and aiopg handler")
     everything = commands.add_parser("table", help="all of docs/performance.md")
     everything.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     for command in commands.choices.values():
@@ -47,6 +48,10 @@ def main(arguments: list[str]) -> int:
         _print(startup.measure_command(["--help"]), options.json)
     elif options.command == "story":
         _print(startup.measure_command(["run", "specs/stack.yaml"]), options.json)
+    elif options.command == "api":
+        from benchmarks import vehicle_api
+
+        _print(vehicle_api.measure(), options.json)
     else:
         return table.main(options.write, options.json)
     return 0

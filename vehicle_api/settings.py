@@ -92,5 +92,5 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         listen_host=env.get("LISTEN_HOST") or "0.0.0.0",  # noqa: S104 - the Pod's own network is the boundary
         listen_port=_port("LISTEN_PORT", env.get("LISTEN_PORT") or "8080", 0),
         log_level=logging.getLevelNamesMapping()[level.upper()],
-        pod=env.get("POD_NAME") or socket.gethostname(),
+        pod=env.get("POD_NAME") or env.get("HOSTNAME") or socket.gethostname(),
     )

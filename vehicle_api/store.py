@@ -31,7 +31,7 @@ _COLUMNS = (
     + ", ".join(f"""to_char({name}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""" for name in ("created_at", "updated_at"))
     + ", version, seq"
 )
-_GET = f"SELECT {_COLUMNS} FROM vehicles WHERE id = %s"  # noqa: S608 - constants of this module
+GET_VEHICLE: Final = f"SELECT {_COLUMNS} FROM vehicles WHERE id = %s"  # noqa: S608 - constants of this module
 _GET_BY_VIN = f"SELECT {_COLUMNS} FROM vehicles WHERE vin = %s"  # noqa: S608
 _FIELDS = tuple(VehicleFields.model_fields)
 _CREATE = (
@@ -159,7 +159,7 @@ class PostgresStore:
             return await self._get(vehicle_id)
 
     async def _get(self, vehicle_id: str) -> StoredVehicle | None:
-        rows = await self._pool.fetch(_GET, (vehicle_id,), is_idempotent=True)
+        rows = await self._pool.fetch(GET_VEHICLE, (vehicle_id,), is_idempotent=True)
         return StoredVehicle(*rows[0]) if rows else None
 
     async def create_vehicle(self, fields: VehicleFields, key: str | None) -> Created:
@@ -170,7 +170,7 @@ class PostgresStore:
                 if key is not None:
                     return await self._create_with_key(vehicle_id, fields, key)
                 rows = await self._pool.fetch(_CREATE, (vehicle_id, *_values(fields)), is_idempotent=True)
-                if not rows and not (rows := await self._pool.fetch(_GET, (vehicle_id,), is_idempotent=True)):
+                if not rows and not (rows := await self._pool.fetch(GET_VEHICLE, (vehicle_id,), is_idempotent=True)):
                     raise Unavailable("created, but deleted at once by somebody else")
                 return Created(StoredVehicle(*rows[0]), is_replayed=False)
             except psycopg2.errors.UniqueViolation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from kubesim.cli.running_words import add_running, split_command
 from kubesim.errors import UserError
@@ -64,10 +64,9 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.version import version
 
         return version()
-    from kubesim.cli.commands import running
+    from kubesim.cli.commands.running import COMMANDS
 
-    command: Callable[[argparse.Namespace], int] = getattr(running, arguments.command.replace("-", "_"))
-    return command(arguments)
+    return COMMANDS[arguments.command](arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,7 +113,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--runtime",
         choices=("simulated", "process"),
         default="simulated",
-        help="process runs the Pods as real processes of this machine, in real time, until Ctrl-C or the scenario's end",
+        help="process runs the Pods as processes of this machine, in real time, until Ctrl-C or the scenario's end",
     )
     run.add_argument("--images", metavar="FILE", help="for --runtime process: more images and what they are here")
     run.add_argument("--trace", metavar="FILE", help="write the trace to this file, one JSON array a line")

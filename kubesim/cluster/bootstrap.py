@@ -29,8 +29,10 @@ def fresh_objects() -> Iterator[tuple[Kind, Object]]:
         (
             "system-cluster-critical",
             2_000_000_000,
-            "Used for system critical pods that must run in the cluster, "
-            "but can be moved to another node if necessary.",
+            (
+                "Used for system critical pods that must run in the cluster, "
+                "but can be moved to another node if necessary."
+            ),
         ),
     ):
         priority_class = _object("scheduling.k8s.io/v1", "PriorityClass", name)

@@ -118,7 +118,7 @@ class Cluster:
         raise TimeoutError(f"waited {within:g} s of virtual time for {text}")
 
     def wait(self, holds: Callable[[Any], bool], within: float) -> bool:
-        """Let time pass until `holds(cluster)`, asked on every write, or for `within` seconds; returns whether it held."""
+        """Let time pass until `holds(cluster)`, asked at every write, or `within` seconds; returns whether it held."""
         if holds(self):
             return True
         store = self.store

@@ -81,7 +81,7 @@ class Exchange:
             return
         self.on_answer = None
         connection = self.connection
-        if connection is not None and not connection.is_single:
+        if connection is not None:
             connection.calls.pop(self, None)
         if not self.source.is_closed:
             on_answer(self.message)

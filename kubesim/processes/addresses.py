@@ -45,8 +45,8 @@ class Addresses:
                 if error.errno == errno.EADDRINUSE:
                     continue
                 raise UserError(
-                    f"the loopback address {address} cannot be used ({error.strerror}); the process runtime needs all of "
-                    "127.0.0.0/8, as Linux has it"
+                    f"the loopback address {address} cannot be used ({error.strerror}); the process runtime needs all "
+                    "of 127.0.0.0/8, as Linux has it"
                 ) from error
             self._base = 32 * block
             return lock

@@ -71,7 +71,7 @@ def start_apart(spec: dict[str, Any]) -> int:
     go, go_writer = os.pipe()
     words, file = launcher_command(spec, status, go)
     quiet = subprocess.DEVNULL
-    launcher = subprocess.Popen(  # noqa: S603
+    launcher = subprocess.Popen(
         words, pass_fds=(file, status, go), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
     )
     line = os.read(status_reader, _STATUS_MAX)
@@ -107,7 +107,7 @@ class Child:
         words, file = launcher_command(spec, status, go)
         descriptors = (file, status, go)
         try:
-            launcher = subprocess.Popen(  # noqa: S603
+            launcher = subprocess.Popen(
                 words,
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,

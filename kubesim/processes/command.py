@@ -1,4 +1,4 @@
-"""What a container's process is started with: user, files, environment and words, from its Pod, its image and the machine."""
+"""From a Pod, its image and the machine to what a process is started with: user, files, environment, words."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ class Machine:
 
 
 def hostname_of(pod: Object) -> str:
-    """The host name that a Pod's processes see. Upstream: pkg/kubelet/kubelet_pods.go:GeneratePodHostNameAndDomain @v1.36"""
+    """The host name that a Pod's processes see.
+
+    Upstream: pkg/kubelet/kubelet_pods.go:GeneratePodHostNameAndDomain @v1.36
+    """
     name: str = pod["spec"].get("hostname") or pod["metadata"]["name"]
     return name[:63].rstrip("-.")
 
@@ -121,7 +124,7 @@ def plan_command(
         translate = _translator(machine, pod["metadata"]["namespace"], volumes)
         environment = {name: translate(value) if name != "PATH" else value for name, value in environment.items()}
         words = [translate(word) for word in words]
-    mounts = [*_own_files(machine, pod, uid, gid), *volumes]
+    mounts = [*_own_files(machine, pod, config, (uid, gid)), *volumes]
     directory = spec.get("workingDir") or "/"
     return Command(tuple(words), environment, directory, uid, gid, hostname, ip, tuple(mounts))
 
@@ -132,15 +135,19 @@ def _user(pod: Object, spec: Object, program: Program) -> tuple[int, int]:
     return uid, own.get("runAsGroup", of_pod.get("runAsGroup", uid))
 
 
-def _own_files(machine: Machine, pod: Object, uid: int, gid: int) -> list[Mount]:
+def _own_files(machine: Machine, pod: Object, config: ContainerConfig, user: tuple[int, int]) -> list[Mount]:
     place = machine.folder.pods / pod["metadata"]["uid"]
-    passwd = place / f"passwd-{uid}"
+    passwd = place / f"passwd-{user[0]}"
     if not passwd.exists():
-        passwd.write_text(passwd_text(uid, gid), encoding="utf-8")
+        passwd.write_text(passwd_text(*user), encoding="utf-8")
+    temporary = place / f"{config.spec['name']}-{config.attempt}-tmp"
+    temporary.mkdir(exist_ok=True)
     return [
         Mount(place / "hosts", "/etc/hosts", is_read_only=False),
         Mount(machine.folder.path / "nsswitch.conf", "/etc/nsswitch.conf", is_read_only=False),
         Mount(passwd, "/etc/passwd", is_read_only=False),
+        # Of a container's own layer, what is written most: the machine's folder is not for that.
+        Mount(temporary, "/tmp", is_read_only=False),
     ]
 
 

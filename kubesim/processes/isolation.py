@@ -18,7 +18,7 @@ _PROJECT: Final = str(Path(__file__).parents[2])
 def launcher_command(spec: dict[str, Any], *descriptors: int) -> tuple[list[str], int]:
     """The words that start `launch.py` with a spec, and the descriptor that it reads the spec from, to be closed."""
     file, name = tempfile.mkstemp()
-    os.unlink(name)  # noqa: PTH108 - it has no other name any more, and holds secrets
+    os.unlink(name)
     os.write(file, json.dumps(spec, ensure_ascii=True).encode())
     os.lseek(file, 0, os.SEEK_SET)
     words = [sys.executable, "-I", "-S", LAUNCHER, str(file), *(str(each) for each in descriptors)]
@@ -53,12 +53,12 @@ def find_obstacle() -> str:
         words, file = launcher_command(spec, status, go)
         descriptors = (file, status, go)
         try:
-            subprocess.run(words, pass_fds=descriptors, check=False, stdin=subprocess.DEVNULL, timeout=20)  # noqa: S603
+            subprocess.run(words, pass_fds=descriptors, check=False, stdin=subprocess.DEVNULL, timeout=20)
             os.write(go_write, b"g")
         finally:
             for descriptor in (*descriptors, go_write):
                 os.close(descriptor)
-        with open(status_read, "rb") as answer:  # noqa: PTH123 - a descriptor
+        with open(status_read, "rb") as answer:
             lines = answer.read().decode().splitlines()
     errors = [line.removeprefix("error ") for line in lines if line.startswith("error ")]
     return errors[0] if errors else ""

@@ -1,4 +1,4 @@
-"""Becomes a container's process, or joins one: `python -I -S launch.py SPEC_FD STATUS_FD GO_FD`. Runs alone, imports nothing of ours.
+"""Becomes a container's process, or joins one: `python -I -S launch.py SPEC_FD STATUS_FD GO_FD`. Runs alone.
 
 With namespaces, the process is number 1 of its own PID namespace, so that all that it starts ends with it, and sees its
 Pod's host name, files and volumes. What it may not reach outside is no concern here: it is no sandbox.
@@ -144,7 +144,7 @@ def _prepare(libc: Any, spec: Spec) -> None:
         sources.append((os.open(source, os.O_PATH | os.O_CLOEXEC), target, os.path.isdir(source), is_read_only))
     with contextlib.suppress(OSError):  # not where /proc is itself restricted; the machine's is seen then
         mounts.mount("proc", "/proc", "proc", 0)
-    mounts.tmpfs("/dev/shm")  # noqa: S108 - the container's own
+    mounts.tmpfs("/dev/shm")
     targets = [target for _, target, _, _ in sources]
     for _, target, is_folder, _ in sources:
         # Copies are made while the staging folder can still be seen: a volume may hide it.
@@ -220,7 +220,7 @@ def main() -> None:
     for descriptor in (status, go):
         os.set_inheritable(descriptor, False)
     try:
-        with open(spec_fd, "rb") as file:  # noqa: PTH123 - a descriptor
+        with open(spec_fd, "rb") as file:
             spec = json.load(file)
         libc = ctypes.CDLL(None, use_errno=True)
         if "enter" in spec:

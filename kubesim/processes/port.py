@@ -1,4 +1,4 @@
-"""The scenario port's body for real processes: the cluster is the simulator's, but time is the wall's and users are real.
+"""The scenario port's body for real processes: the simulator's cluster, but the wall's time and real users.
 
 What cannot be done to a process here is not offered: its memory has no limit, and a node cannot be cut off from others
 that are the same machine.

@@ -25,10 +25,10 @@ def _fail(text: str) -> None:
 
 def _initdb(data: str) -> None:
     words = ["initdb", "--no-sync", "-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "trust"]
-    subprocess.run([*words, *os.environ.get("POSTGRES_INITDB_ARGS", "").split()], check=True)  # noqa: S603
+    subprocess.run([*words, *os.environ.get("POSTGRES_INITDB_ARGS", "").split()], check=True)
     # Until here nobody could connect; from now on a password is asked for, unless the Pod says otherwise.
-    rules = os.path.join(data, "pg_hba.conf")  # noqa: PTH118
-    with open(rules, "w", encoding="utf-8") as file:  # noqa: PTH123
+    rules = os.path.join(data, "pg_hba.conf")
+    with open(rules, "w", encoding="utf-8") as file:
         file.write("local all all trust\n")
 
 
@@ -45,10 +45,10 @@ def _initialise(data: str) -> None:
     else:
         _initdb(data)
     rule = "trust" if trust else "scram-sha-256"
-    with open(os.path.join(data, "pg_hba.conf"), "a", encoding="utf-8") as rules:  # noqa: PTH118, PTH123
+    with open(os.path.join(data, "pg_hba.conf"), "a", encoding="utf-8") as rules:
         rules.write(f"\nhost all all all {rule}\n")
     # The first superuser gets its name and password, and the database is made, before anybody can connect.
-    statements = [f"UPDATE pg_authid SET rolname = {_quoted(user)} WHERE oid = 10"]
+    statements = [f"UPDATE pg_authid SET rolname = {_quoted(user)} WHERE oid = 10"]  # noqa: S608
     if password:
         statements.append(f"ALTER ROLE {_quoted(user, chr(34))} PASSWORD {_quoted(password)}")
     if database != "postgres":
@@ -67,7 +67,7 @@ def _initialise(data: str) -> None:
         "postgres",
     ]
     text = "".join(f"{each}\n" for each in statements)
-    subprocess.run(single, input=text.encode(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(single, input=text.encode(), check=True, stdout=subprocess.DEVNULL)
 
 
 def _quoted(text: str, mark: str = "'") -> str:
@@ -78,25 +78,25 @@ def _quoted(text: str, mark: str = "'") -> str:
 
 def _strategy(data: str) -> str:
     """How to copy the template database: the quick way, where the version knows it."""
-    with open(os.path.join(data, "PG_VERSION"), encoding="ascii") as file:  # noqa: PTH118, PTH123
+    with open(os.path.join(data, "PG_VERSION"), encoding="ascii") as file:
         return " STRATEGY FILE_COPY" if int(file.read().partition(".")[0]) >= _HAS_STRATEGY else ""
 
 
 def _template() -> str:
     """A prepared data folder, once it is complete; an empty text where there is none."""
     place = os.environ.get("KUBESIM_TEMPLATE", "")
-    while place and os.path.isdir(f"{place}{_PART}"):  # noqa: PTH112
+    while place and os.path.isdir(f"{place}{_PART}"):
         time.sleep(0.02)
-    return place if place and os.path.isdir(place) else ""  # noqa: PTH112
+    return place if place and os.path.isdir(place) else ""
 
 
 def prepare(place: str) -> None:
     """Make the template."""
     part = f"{place}{_PART}"
-    os.makedirs(part, mode=0o700)  # noqa: PTH103
+    os.makedirs(part, mode=0o700)
     try:
         _initdb(part)
-        os.rename(part, place)  # noqa: PTH104
+        os.rename(part, place)
     except (OSError, subprocess.CalledProcessError):
         shutil.rmtree(part, ignore_errors=True)
 
@@ -107,15 +107,15 @@ def main() -> None:
         prepare(sys.argv[2])
         return
     data = os.environ["PGDATA"]
-    os.makedirs(data, mode=0o700, exist_ok=True)  # noqa: PTH103
-    os.chmod(data, 0o700)  # noqa: PTH101
-    if not os.path.exists(os.path.join(data, "PG_VERSION")):  # noqa: PTH110, PTH118
+    os.makedirs(data, mode=0o700, exist_ok=True)
+    os.chmod(data, 0o700)
+    if not os.path.exists(os.path.join(data, "PG_VERSION")):
         try:
             _initialise(data)
         except subprocess.CalledProcessError as error:
             _fail(f"{error.cmd[0]} ended with exit code {error.returncode}")
     words = [*_SERVER, "-c", f"listen_addresses={os.environ['KUBESIM_LISTEN']}", "-D", data, *sys.argv[1:]]
-    os.execvp(words[0], words)  # noqa: S606
+    os.execvp(words[0], words)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
 # The cluster is older than its first Pod, as real ones are: kubelets that have just started spread their probes.
 _WARM_UP_NS: Final = 30 * SECOND
-_ENDING_NS: Final = 3 * SECOND
+_ENDING_NS: Final = 2 * SECOND
 _FOLDER_NS: Final = 50 * MILLISECOND
 _NODES_MAX: Final = 64
 _WATCHDOG: Final = str(Path(__file__).with_name("watchdog.py"))
@@ -103,8 +103,8 @@ class ProcessStack:
             self._closing = undo.pop_all()
         if obstacle:
             self.machine.note(
-                f"processes share this machine's files, names and process numbers here ({obstacle}): paths of volumes and "
-                "names of Services are replaced in their environment and arguments instead"
+                f"processes share this machine's files, names and process numbers here ({obstacle}): paths of volumes "
+                "and names of Services are replaced in their environment and arguments instead"
             )
 
     def __enter__(self) -> ProcessStack:
@@ -120,7 +120,7 @@ class ProcessStack:
         self._closing.close()
 
     def _start_watchdog(self, undo: contextlib.ExitStack) -> None:
-        watchdog = subprocess.Popen(  # noqa: S603
+        watchdog = subprocess.Popen(
             [sys.executable, "-I", "-S", _WATCHDOG, str(self.folder.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

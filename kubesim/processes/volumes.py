@@ -57,7 +57,8 @@ class VolumeFolders:
         return sorted(found, key=lambda each: each.target.count("/"))
 
     def _kept(self, pod: Object, node: str, source: Object, mount: Object, volume: Volume) -> Path:
-        part = mount.get("subPath", "")
+        part: str = mount.get("subPath", "")
+        place: Path
         name = volume.name.removesuffix(f"/{part}") if part else volume.name
         if "persistentVolumeClaim" in source or "ephemeral" in source:
             place = self._folder.volumes / name
@@ -71,13 +72,13 @@ class VolumeFolders:
 
     def _write(self, pod: Object, config: ContainerConfig, mount: Object, volume: Volume) -> Path:
         number = list(config.volumes).index(mount["mountPath"])
-        place = self._folder.pods / pod["metadata"]["uid"] / f"{config.spec['name']}-{config.attempt}-{number}"
+        place: Path = self._folder.pods / pod["metadata"]["uid"] / f"{config.spec['name']}-{config.attempt}-{number}"
         place.mkdir(parents=True, exist_ok=True)
         for path, value in volume.files.items():
             file = place / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(self._bytes(value))
-        part: Any = mount.get("subPath", "").rpartition("/")[2]
+        part: str = mount.get("subPath", "").rpartition("/")[2]
         return place / part if part and part in volume.files else place
 
     def _bytes(self, value: Any) -> bytes:

@@ -17,7 +17,7 @@ import time
 def start_time(pid: int) -> str:
     """What tells a process from a later one with the same number."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[19]
     except OSError:
         return "-"
@@ -25,7 +25,7 @@ def start_time(pid: int) -> str:
 
 def _kill_left(folder: str) -> None:
     try:
-        with open(os.path.join(folder, "pids"), encoding="ascii") as file:  # noqa: PTH118, PTH123
+        with open(os.path.join(folder, "pids"), encoding="ascii") as file:
             lines = file.read().splitlines()
     except OSError:
         return
@@ -45,11 +45,11 @@ def main(folder: str) -> None:
     _kill_left(folder)
     for _ in range(200):
         shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.exists(folder):  # noqa: PTH110
+        if not os.path.exists(folder):
             break
         time.sleep(0.05)
     with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(folder))  # noqa: PTH106, PTH120
+        os.rmdir(os.path.dirname(folder))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def workload(kind, name, replicas=1, volumes=(), container=None, grace=5, **spec
         "name": "tiny",
         "image": "tiny:1",
         "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
         **(container or {}),
     }
     pod = {"terminationGracePeriodSeconds": grace, "containers": [server], "volumes": list(volumes)}

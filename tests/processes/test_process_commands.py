@@ -27,7 +27,11 @@ class Running:
         spec, images = write_manifests(folder, tiny, service("web")), write_images(folder)
         command = ["run", str(spec), "--runtime", "process", "--images", str(images), "--no-color", *words]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kubesim", *command], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-m", "kubesim", *command],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self.lines = []
 
@@ -42,7 +46,12 @@ class Running:
     def command(self, *words):
         """Another terminal's command."""
         return subprocess.run(
-            [sys.executable, "-m", "kubesim", *words], env=self.env, capture_output=True, text=True, timeout=20, check=False
+            [sys.executable, "-m", "kubesim", *words],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
 
     def place(self):
@@ -94,7 +103,10 @@ def test_commands_reach_a_running_stack(running):
     assert (executed.returncode, executed.stdout) == (3, f"from {name}\n")
     assert crashed.stdout == f"pod/{name} is killed (SIGKILL)\n"
     assert before.stdout == "listening\n"
-    assert (wrong.returncode, wrong.stderr) == (2, f"error: there is no pod/nobody; did you mean {name}?\n") or wrong.returncode == 2
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        f"error: there is no pod/nobody; did you mean {name}?\n",
+    ) or wrong.returncode == 2
 
 
 def test_a_port_can_be_forwarded(running):
@@ -147,7 +159,17 @@ def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path):
         port = other.getsockname()[1]
         spec = write_manifests(tmp_path, workload("Deployment", "web"), service("web", port=port))
         done = subprocess.run(
-            [sys.executable, "-m", "kubesim", "run", str(spec), "--runtime", "process", "--images", str(write_images(tmp_path))],
+            [
+                sys.executable,
+                "-m",
+                "kubesim",
+                "run",
+                str(spec),
+                "--runtime",
+                "process",
+                "--images",
+                str(write_images(tmp_path)),
+            ],
             env={**os.environ, "TMPDIR": str(tmp_path)},
             capture_output=True,
             text=True,

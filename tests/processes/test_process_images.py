@@ -32,7 +32,7 @@ def test_an_unknown_image_says_what_to_do(tmp_path):
     assert isinstance(found, RuntimeFailure)
     assert found.text == (
         'no program of this machine is known for image "nginx:1.27" (known are postgres, vehicle-api); '
-        "give one by --images FILE"
+        "give one by --images"
     )
 
 

@@ -15,7 +15,7 @@ from postgres import Postgres
 from running import ROOT, child, until_ready
 
 # So many operations have enough to vary; the others run out of cases soon.
-OPERATIONS = 4
+OPERATIONS = 3
 # A creation with what is already there (409) and a change of what is not (404) are as good an answer as success, and
 # no schema can say which cursors there are.
 CONFIG = """
@@ -44,7 +44,7 @@ async def fuzz(schemathesis: str, cases: int, folder: Path) -> int:
             process = await asyncio.create_subprocess_exec(
                 schemathesis,
                 *("--config-file", str(config), "run", f"http://127.0.0.1:{service.port}/openapi.json"),
-                *("--max-examples", str(cases // OPERATIONS), "--checks", "all", "--workers", "2", "--seed", "1"),
+                *("--max-examples", str(cases // OPERATIONS), "--checks", "all", "--seed", "1"),
                 *("--continue-on-failure", "--max-response-time", "2"),
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.vehicle_api.fuzz_hooks"},

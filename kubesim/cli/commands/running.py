@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,10 +81,10 @@ def logs(arguments: argparse.Namespace) -> int:
                 return 0
             else:
                 sys.stdout.flush()
-                time.sleep(_POLL_S)
+                time.sleep(_POLL_S)  # noqa: TID251 - a file is watched, in real time
 
 
-def exec(arguments: argparse.Namespace) -> int:  # noqa: A001 - the command's own name
+def execute(arguments: argparse.Namespace) -> int:
     """Run a command in a container with this terminal; returns its exit code."""
     words = list(arguments.words)
     if not words:
@@ -131,3 +132,12 @@ def port_forward(arguments: argparse.Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         aio.run_forever()
     return 0
+
+
+COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "get": get,
+    "logs": logs,
+    "exec": execute,
+    "port-forward": port_forward,
+    "crash": crash,
+}

@@ -124,7 +124,7 @@ def test_options_narrow_the_copy(world):
     assert _copy(informer) == {"a": "1"}
     world.server.store.write(
         "configmaps",
-        world.store.table("configmaps").keys()[0],
+        world.store.table("configmaps").sorted_keys()[0],
         {**world.store.get("configmaps", ("n", "a")), "metadata": {"name": "a", "namespace": "n"}},
         world.store.get("configmaps", ("n", "a")),
     )
