@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 _CONNECTIONS = 16
-_SECONDS = 2.0
-_TURNS = 5
+_SECONDS = 1.0
+_TURNS = 11
 _START_SECONDS = 20
 _VEHICLE = {"vin": "WVWZZZ1JZXW000001", "make": "VW", "model": "Golf", "year": 1999, "licence_plate": "B-XY 123"}
 

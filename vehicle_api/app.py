@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -29,6 +29,10 @@ _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 # Asked every few seconds by kubelets and Prometheus; only of interest when something is wrong.
 _QUIET: Final = frozenset(("/healthz", "/readyz", "/metrics"))
+
+# Request ids: of this process, and counted.
+_PROCESS: Final = os.urandom(8).hex()
+_numbers = itertools.count(1)
 
 _log = logging.getLogger("vehicle_api.requests")
 
@@ -82,12 +86,13 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     service = request.app[SERVICE]
     given = request.headers.get("X-Request-ID", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id = given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers)}"
     logs.request_id.set(request_id)
-    service.metrics.in_flight.inc()
-    with contextlib.ExitStack() as stack:
-        stack.callback(service.metrics.in_flight.dec)
+    service.metrics.in_flight += 1
+    try:
         response = await _respond(request, handler, service.readiness)
+    finally:
+        service.metrics.in_flight -= 1
     response.headers["X-Request-ID"] = request_id
     response.headers["X-Pod"] = service.pod
     if service.readiness.is_draining:

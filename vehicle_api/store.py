@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol
 
 import psycopg2
@@ -125,13 +125,25 @@ class Store(Protocol):
         """Forget idempotency keys that are too old to matter."""
 
 
-@asynccontextmanager
-async def _deadline(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise Unavailable(f"no answer from the database within {seconds} s") from None
+class _Deadline:
+    """What takes longer is cut off, and is Unavailable."""
+
+    __slots__ = ("_seconds", "_timeout")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise Unavailable(f"no answer from the database within {self._seconds} s") from None
 
 
 def _vehicles(rows: list[Row]) -> list[StoredVehicle]:
@@ -151,11 +163,11 @@ class PostgresStore:
     async def list_vehicles(self, filters: Mapping[str, str | int], after: int, limit: int) -> list[StoredVehicle]:
         conditions = " AND ".join(["seq > %s", *(f"{column} = %s" for column in filters)])
         statement = f"SELECT {_COLUMNS} FROM vehicles WHERE {conditions} ORDER BY seq LIMIT %s"  # noqa: S608
-        async with _deadline(DATABASE_SECONDS):
+        async with _Deadline(DATABASE_SECONDS):
             return _vehicles(await self._pool.fetch(statement, (after, *filters.values(), limit), is_idempotent=True))
 
     async def get_vehicle(self, vehicle_id: str) -> StoredVehicle | None:
-        async with _deadline(DATABASE_SECONDS):
+        async with _Deadline(DATABASE_SECONDS):
             return await self._get(vehicle_id)
 
     async def _get(self, vehicle_id: str) -> StoredVehicle | None:
@@ -165,7 +177,7 @@ class PostgresStore:
     async def create_vehicle(self, fields: VehicleFields, key: str | None) -> Created:
         # The id is ours and new, so a creation is idempotent: if it is there already, this very call has put it there.
         vehicle_id = str(uuid.uuid4())
-        async with _deadline(DATABASE_SECONDS):
+        async with _Deadline(DATABASE_SECONDS):
             try:
                 if key is not None:
                     return await self._create_with_key(vehicle_id, fields, key)
@@ -198,7 +210,7 @@ class PostgresStore:
     async def change_vehicle(
         self, vehicle_id: str, versions: Sequence[str] | None, change: Callable[[StoredVehicle], VehicleFields]
     ) -> StoredVehicle:
-        async with _deadline(DATABASE_SECONDS):
+        async with _Deadline(DATABASE_SECONDS):
             while True:
                 old = await self._get_if_current(vehicle_id, versions)
                 new = change(old)
@@ -214,7 +226,7 @@ class PostgresStore:
 
     async def delete_vehicle(self, vehicle_id: str, versions: Sequence[str] | None) -> None:
         statement = "DELETE FROM vehicles WHERE id = %s AND version = %s RETURNING id"
-        async with _deadline(DATABASE_SECONDS):
+        async with _Deadline(DATABASE_SECONDS):
             while True:
                 old = await self._get_if_current(vehicle_id, versions)
                 if await self._pool.fetch(statement, (vehicle_id, old.version), is_idempotent=False):
@@ -228,14 +240,14 @@ class PostgresStore:
         return found
 
     async def ping(self) -> None:
-        async with _deadline(READY_SECONDS):
+        async with _Deadline(READY_SECONDS):
             await self._pool.fetch("SELECT 1", is_idempotent=True)
 
     async def migrate(self) -> int:
-        async with _deadline(MIGRATE_SECONDS):
+        async with _Deadline(MIGRATE_SECONDS):
             return await migrate(self._pool)
 
     async def expire_keys(self) -> None:
         statement = f"DELETE FROM idempotency_keys WHERE created_at < now() - interval '{KEYS_KEPT}'"  # noqa: S608
-        async with _deadline(DATABASE_SECONDS):
+        async with _Deadline(DATABASE_SECONDS):
             await self._pool.fetch(statement, is_idempotent=True)

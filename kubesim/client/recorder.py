@@ -65,6 +65,18 @@ def _aggregate(group: _Group, message: str, now_ns: int) -> str:
     return _COMBINED + message
 
 
+def _reference(obj: Object, field_path: str) -> Object:
+    """The `involvedObject` of an Event. Upstream: client-go/tools/reference/ref.go:GetReference @v1.36"""
+    metadata = obj["metadata"]
+    involved: Object = {"kind": obj["kind"], "name": metadata["name"], "apiVersion": obj["apiVersion"]}
+    for field in ("namespace", "uid", "resourceVersion"):
+        if field in metadata:
+            involved[field] = metadata[field]
+    if field_path:
+        involved["fieldPath"] = field_path
+    return involved
+
+
 def _find_sent(group: _Group, message: str, field_path: str) -> _Sent | None:
     """The Event that this one repeats. What is combined is one, whatever part of the object each is about."""
     is_combined = message.startswith(_COMBINED)
@@ -85,6 +97,8 @@ class Recorder:
         self._source: Object = {"component": component, "host": host} if host else {"component": component}
         self._host = host
         self._last_ns = 0
+        # What the last Event was about; several in a row are about the same.
+        self._involved: tuple[Object, str, Object] | None = None
         # Tokens left, in ns of refill, and since when, by what the Event is about.
         self._spam: dict[str, tuple[int, int]] = {}
         self._groups: dict[tuple[str, str, str], _Group] = {}
@@ -153,14 +167,9 @@ class Recorder:
         # Upstream names an Event by the wall clock's nanoseconds; virtual instants can coincide, so they are spread.
         self._last_ns = stamp = max(now_ns, self._last_ns + 1)
         namespace = metadata.get("namespace", "")
-        involved: Object = {"kind": obj["kind"], "name": metadata["name"], "apiVersion": obj["apiVersion"]}
-        if namespace:
-            involved["namespace"] = namespace
-        for field in ("uid", "resourceVersion"):
-            if field in metadata:
-                involved[field] = metadata[field]
-        if field_path:
-            involved["fieldPath"] = field_path
+        about = self._involved
+        if about is None or about[0] is not obj or about[1] != field_path:
+            self._involved = about = (obj, field_path, _reference(obj, field_path))
         at = to_time(now_ns)
         # Upstream forgets the reporter of an Event that it combines.
         is_combined = message.startswith(_COMBINED)
@@ -168,7 +177,7 @@ class Recorder:
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": f"{metadata['name']}.{_EPOCH_NS + stamp:x}", "namespace": namespace or "default"},
-            "involvedObject": involved,
+            "involvedObject": about[2],
             "reason": reason,
             "message": message,
             "source": self._source,

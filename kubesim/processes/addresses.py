@@ -64,6 +64,11 @@ class Addresses:
         """The text with all addresses of the cluster in it replaced."""
         return _ADDRESS.sub(self._shifted, text) if "10." in text or "172." in text else text
 
+    def describe(self) -> str:
+        """In words, where the cluster's ranges are."""
+        base = self._base
+        return f"10.244.0.0/16 (Pods) is 127.{base + 16}.0.0/16 here, 10.96.0.0/12 (Services) begins at 127.{base}.0.0"
+
     def _shifted(self, match: re.Match[str]) -> str:
         first, rest = match.groups()
         if first == "172.18":

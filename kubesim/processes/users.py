@@ -35,6 +35,7 @@ class ProcessUsers:
         rate_per_second: float,
         write_percent: int,
         path: str = "",
+        timeout_ns: int = _TIMEOUT_NS,
     ) -> None:
         self.report = Report()
         self.ledger = Ledger(_TABLE)
@@ -44,6 +45,7 @@ class ProcessUsers:
         self._gap_ns = round(SECOND / rate_per_second)
         self._write_percent = write_percent
         self._path = path or _PATH
+        self._timeout_ns = timeout_ns
         self._writes = 0
         self._due_ns = 0
         self._is_stopped = True
@@ -81,7 +83,7 @@ class ProcessUsers:
         place = self._find_address()
         answer: Any = NetError("unresolved", "the Service has no address")
         if place is not None:
-            answer = await ask(lambda: call_http(*place, message), _TIMEOUT_NS, f"{place[0]}:{place[1]}")
+            answer = await ask(lambda: call_http(*place, message), self._timeout_ns, f"{place[0]}:{place[1]}")
         self._judge(number, vin, sent_ns, answer)
 
     def _judge(self, number: int, vin: str, sent_ns: int, answer: Any) -> None:

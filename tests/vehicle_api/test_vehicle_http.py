@@ -339,7 +339,7 @@ async def test_an_answer_names_its_request_and_its_pod(environment):
             assert answer.headers["X-Request-ID"] == "from-the-gateway:7"
             assert answer.headers["X-Pod"] == "pod-under-test"
         async with client.get("/healthz", headers={"X-Request-ID": "<script>"}) as answer:
-            assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+            assert re.fullmatch("[0-9a-f]{16}-[0-9]+", answer.headers["X-Request-ID"])
 
 
 async def test_metrics_count_by_pattern(environment):

@@ -11,6 +11,7 @@ from kubesim.cli.inputs import Input, read_input
 from kubesim.cli.report.finding import Finding
 from kubesim.cli.terminal import Paint, Progress
 from kubesim.cluster import Cluster
+from kubesim.cluster.collector import calm_collector
 from kubesim.errors import UserError
 from kubesim.scenario.fields import parse_duration
 from kubesim.scenario.runner import Runner
@@ -76,7 +77,7 @@ def _write_trace(path: Path, cluster: Cluster) -> None:
 
 def _simulate(given: Input, arguments: argparse.Namespace, until_ns: int | None) -> Finding:
     progress = Progress(sys.stderr, is_on=not arguments.quiet)
-    with Cluster(given.options) as cluster:
+    with calm_collector(), Cluster(given.options) as cluster:
         applied = cluster.apply_loaded(given.manifests)
 
         telling = Telling(progress, cluster)

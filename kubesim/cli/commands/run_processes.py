@@ -95,7 +95,7 @@ def _run_scenario(run: _Run, arguments: argparse.Namespace) -> int:
         ).run()
     finally:
         progress.clear()
-    notes = [*given.notes, *stack.proxies.notes, *_address_notes(stack)]
+    notes = [*given.notes, *stack.proxies.notes, *_address_notes(stack), stack.addresses.describe()]
     report(Finding(stack.cluster, outcome, run.applied, notes, telling.bounds), arguments)
     if arguments.output == "text":
         paint = Paint(sys.stdout, is_off=arguments.no_color)

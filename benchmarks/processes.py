@@ -1,0 +1,190 @@
+"""The vehicle stack as real processes: how soon it serves, and what users notice when it is killed.
+
+Each kill meets a container that has not been restarted before, so that no back-off is in the figure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kubesim.cluster import Cluster, ready
+from kubesim.errors import UserError
+from kubesim.manifests import load
+from kubesim.processes.control import ask_stack
+from kubesim.processes.run_folder import find_running
+from kubesim.processes.stack import ProcessStack
+from kubesim.processes.users import ProcessUsers
+from kubesim.sim.loop import SECOND
+
+SPEC = "specs/stack.yaml"
+RATE = 50
+_WAIT_NS = 60 * SECOND
+
+
+def measure_start() -> float:
+    """Seconds from the start of `python -m kubesim run` to the first 200 through the Service."""
+    import http.client
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        start = time.monotonic()
+        words = [sys.executable, "-m", "kubesim", "run", SPEC, "--runtime", "process", "--quiet"]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL) as running:
+            place: Any = None
+            words_address = {"command": "address", "namespace": "", "reference": "service/vehicle-api", "port": 80}
+            while time.monotonic() - start < 60:
+                try:
+                    place = place or ask_stack(find_running(), words_address)
+                    connection = http.client.HTTPConnection(*place, timeout=2)
+                    connection.request("GET", "/api/vehicles")
+                    if connection.getresponse().status == 200:
+                        break
+                except (UserError, OSError, http.client.HTTPException):
+                    time.sleep(0.01)
+            took = time.monotonic() - start
+            running.send_signal(signal.SIGINT)
+        tempfile.tempdir = None
+        del os.environ["TMPDIR"]
+        return took
+
+
+class _Bench:
+    """A stack under load."""
+
+    def __init__(self, stack: ProcessStack) -> None:
+        self.stack = stack
+        self.cluster = stack.cluster
+        self.cluster.apply(SPEC)
+        self.wait(self._is_whole)
+        self.users: ProcessUsers = stack.start_users("vehicle-api", rate=RATE, write_percent=20, timeout_ns=30 * SECOND)
+        self.rest(2)
+
+    def wait(self, holds: Callable[[], bool]) -> float:
+        """Let time pass until it is so; returns seconds."""
+        start_ns = self.stack.pacer.wall_ns()
+        if not self.stack.pacer.run(start_ns + _WAIT_NS, holds):
+            raise TimeoutError("the stack did not heal within a minute")
+        return (self.stack.pacer.wall_ns() - start_ns) / SECOND
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass."""
+        self.stack.pacer.run(self.stack.pacer.wall_ns() + round(seconds * SECOND))
+
+    def _is_whole(self) -> bool:
+        each = [ready(reference).holds(self.cluster) for reference in ("statefulset/postgres", "deployment/vehicle-api")]
+        return all(each)
+
+    def kill_and_heal(self, name: str) -> tuple[float, int, int]:
+        """kill -9 a Pod's process; returns seconds until it is Ready again, and the span in ns that users may notice."""
+        reference = f"pod/{name}"
+        start_ns = self.stack.pacer.wall_ns()
+        os.kill(self.stack.container_of(reference).pid, signal.SIGKILL)
+
+        def is_back() -> bool:
+            status = self.cluster.get(reference)["status"]["containerStatuses"][0]
+            return bool(status["restartCount"] == 1 and status["ready"])
+
+        took = self.wait(is_back)
+        self.wait(self._is_whole)
+        self.rest(2)
+        return took, start_ns, self.stack.pacer.wall_ns()
+
+    def renew(self, name: str) -> None:
+        """Give the Pod a successor that has not been restarted."""
+        uid = self.cluster.get(f"pod/{name}")["metadata"]["uid"]
+        self.cluster.delete(f"pod/{name}")
+        self.wait(lambda: (self.cluster.find(f"pod/{name}") or {"metadata": {"uid": ""}})["metadata"]["uid"] != uid)
+        self.wait(self._is_whole)
+        self.rest(1)
+
+    def share(self, spans: list[tuple[int, int]]) -> float:
+        """The share of the requests in these spans that were served."""
+        counts = [self.users.count(*span) for span in spans]
+        return sum(each.served for each in counts) / max(1, sum(each.total for each in counts))
+
+    def finish(self) -> None:
+        """Wait for the last answers."""
+        self.users.stop()
+        self.rest(3)
+
+
+def measure(kills: int) -> dict[str, Any]:
+    """All figures of the process runtime."""
+    starts = [measure_start() for _ in range(3)]
+    objects = [manifest.object for manifest in load(SPEC)]
+    with ProcessStack(objects=objects) as stack:
+        bench = _Bench(stack)
+        database = [_kill_database(bench) for _ in range(kills)]
+        replicas = [_kill_replica(bench) for _ in range(kills)]
+        rollout = _roll_out(bench)
+        bench.finish()
+        audit = bench.users.audit()
+        users = bench.users
+        return {
+            "start to first 200, s": f"{min(starts):.2f} best, {statistics.median(starts):.2f} median of {len(starts)}",
+            "database kills": kills,
+            "database ready again, s": _spread([took for took, _, _ in database]),
+            "predicted": f"{_predict('pod/postgres-0'):.2f}",
+            "availability around database kills": f"{bench.share([span for _, *span in database]):.4%}",  # type: ignore[misc]
+            "slowest answer, s": f"{users.slowest_ns() / SECOND:.2f}",
+            "acknowledged writes": audit.kept + len(audit.lost),
+            "acknowledged writes lost": len(audit.lost),
+            "replica kills": kills,
+            "replica ready again, s": _spread([took for took, _, _ in replicas]),
+            "predicted ": f"{_predict('deployment/vehicle-api'):.2f}",
+            "availability around replica kills": f"{bench.share([span for _, *span in replicas]):.4%}",  # type: ignore[misc]
+            "rolling update, requests": rollout.total,
+            "rolling update, not served": rollout.refused + rollout.failed,
+            "not served, by reason": str(users.reasons()),
+            "load average": " ".join(f"{each:.1f}" for each in os.getloadavg()),
+        }
+
+
+def _kill_database(bench: _Bench) -> tuple[float, int, int]:
+    result = bench.kill_and_heal("postgres-0")
+    bench.renew("postgres-0")
+    return result
+
+
+def _kill_replica(bench: _Bench) -> tuple[float, int, int]:
+    name = bench.cluster.ready_pod_of("deployment/vehicle-api")["metadata"]["name"]
+    result = bench.kill_and_heal(name)
+    bench.renew(name)
+    return result
+
+
+def _roll_out(bench: _Bench) -> Any:
+    start_ns = bench.stack.pacer.wall_ns()
+    bench.cluster.restart_rollout("deployment/vehicle-api")
+    bench.rest(1)
+    bench.wait(lambda: ready("deployment/vehicle-api").holds(bench.cluster))
+    bench.rest(8)  # the last old Pods end
+    return bench.users.count(start_ns, bench.stack.pacer.wall_ns())
+
+
+def _spread(values: list[float]) -> str:
+    ordered = sorted(values)
+    return f"{ordered[0]:.2f} best, {statistics.median(ordered):.2f} median, {ordered[-1]:.2f} worst"
+
+
+def _predict(reference: str) -> float:
+    """What the simulated runtime says of the same kill, in seconds until Ready."""
+    with Cluster() as cluster:
+        cluster.apply(Path(SPEC))
+        for workload in ("statefulset/postgres", "deployment/vehicle-api"):
+            cluster.until(ready(workload))
+        pod = f"pod/{cluster.ready_pod_of(reference)['metadata']['name']}"
+        cluster.crash(pod, exit_code=137)
+        start_ns = cluster.now_ns
+        cluster.until(lambda c: c.get(pod)["status"]["containerStatuses"][0]["restartCount"] == 1)
+        cluster.until(ready(pod))
+        return (cluster.now_ns - start_ns) / SECOND
