@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("startup", help="`python -m kubesim --help`, start to exit")
     commands.add_parser("story", help="`python -m kubesim run specs/stack.yaml`, start to exit")
     commands.add_parser("api", help="the vehicle API's GET of one vehicle, against a bare aiohttp and aiopg handler")
-    real = commands.add_parser("processes", help="the stack as real processes: start, kills and a rolling update under load")
+    real = commands.add_parser(
+        "processes", help="the stack as real processes: start, kills and a rolling update under load"
+    )
     real.add_argument("--kills", type=int, default=20, help="how often each is killed (20)")
     everything = commands.add_parser("table", help="all of docs/performance.md")
     everything.add_argument("--write", action="store_true", help="write the table into docs/performance.md")

@@ -3,7 +3,7 @@
 Run it from the project's root: `python examples/01_crash_and_heal.py`.
 """
 
-from kubesim.cluster import Cluster, ready
+from kubesim import Cluster, ready
 
 SECOND = 1_000_000_000
 

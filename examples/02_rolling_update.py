@@ -3,7 +3,7 @@
 Run it from the project's root: `python examples/02_rolling_update.py`.
 """
 
-from kubesim.cluster import Cluster, ready, rolled_out
+from kubesim import Cluster, ready, rolled_out
 
 
 def revisions(cluster):

@@ -3,7 +3,7 @@
 Run it from the project's root: `python examples/03_node_loss.py`.
 """
 
-from kubesim.cluster import Cluster, ready
+from kubesim import Cluster, ready
 
 
 def report(cluster, node, at_ns):

@@ -4,7 +4,7 @@
 Run it from the project's root: `python examples/04_own_invariant.py`.
 """
 
-from kubesim.cluster import Cluster, ready
+from kubesim import Cluster, ready
 
 
 def ready_endpoints(cluster):

@@ -19,7 +19,7 @@ from vehicle_api.migrations import migrate
 from vehicle_api.pool import Pool, Row, Unavailable
 
 # What the two seconds for an answer leave for the database.
-DATABASE_SECONDS: Final = 1.5
+DATABASE_SECONDS: Final = 1.25
 READY_SECONDS: Final = 1.0
 # Not for a request: the other replicas may be at it, and a step may have much to do.
 MIGRATE_SECONDS: Final = 35.0

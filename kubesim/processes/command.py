@@ -50,7 +50,7 @@ class Machine:
         self.kept = kept_paths()
         # Set by who has the informers; there are no Pods before that.
         self.hosts: HostsFiles | None = None
-        self.on_note: Callable[[str], None] | None = None
+        self._on_note: Callable[[str], None] | None = None
         self._noted: dict[str, None] = {}
         (folder.path / "nsswitch.conf").write_text(switch_text(), encoding="utf-8")
 
@@ -58,8 +58,19 @@ class Machine:
         """Tell the user something about this machine, once."""
         if text not in self._noted:
             self._noted[text] = None
-            if self.on_note is not None:
-                self.on_note(text)
+            if self._on_note is not None:
+                self._on_note(text)
+
+    @property
+    def notes(self) -> list[str]:
+        """All that has been told."""
+        return [*self._noted]
+
+    def tell_notes(self, on_note: Callable[[str], None]) -> None:
+        """Hear of what there is to say about this machine, from the start."""
+        self._on_note = on_note
+        for text in self._noted:
+            on_note(text)
 
     def open_pod(self, pod: Object, ip: str) -> None:
         """Make a Pod's folder and its hosts file."""

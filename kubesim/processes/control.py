@@ -52,7 +52,8 @@ class ControlServer:
         with contextlib.suppress(ConnectionError, ValueError):
             while line := await reader.readline():
                 answers: list[Any] = []
-                self._stack.pacer.hand_in(self._answer, json.loads(line), answers)
+                words = json.loads(line)
+                self._stack.pacer.hand_in(self._answer, words if isinstance(words, dict) else {}, answers)
                 writer.write(json.dumps(answers[0]).encode() + b"\n")
                 await writer.drain()
         writer.close()
@@ -68,6 +69,8 @@ class ControlServer:
             answers.append({"error": error.message})
         except UserError as error:
             answers.append({"error": str(error)})
+        except (KeyError, TypeError) as error:
+            answers.append({"error": f"the command {words['command']} lacks something: {error}"})
 
     def _get(self, words: Words) -> Any:
         cluster, namespace = self._stack.cluster, words["namespace"]

@@ -12,7 +12,7 @@ from typing import Final, final
 from kubesim.api.objects import Object
 from kubesim.cluster.faults import EXIT_SIGKILL
 from kubesim.processes.stack import ProcessStack
-from kubesim.processes.users import ProcessUsers
+from kubesim.processes.users import ProcessUsers, path_for
 from kubesim.scenario.simulated import SimulatedPort
 from kubesim.sim.loop import MILLISECOND, SECOND
 
@@ -53,6 +53,8 @@ class ProcessPort(SimulatedPort):
         super().disturb_pod(name, pod, container, EXIT_SIGKILL if name == "crash" else exit_code)
 
     def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> ProcessUsers:
-        users = self._stack.start_users(service, namespace, rate_per_second, write_percent)
+        users = self._stack.start_users(
+            service, namespace, rate_per_second, write_percent, path=path_for(write_percent)
+        )
         self._users.append(users)
         return users

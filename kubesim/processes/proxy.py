@@ -21,7 +21,6 @@ from kubesim.errors import UserError
 from kubesim.network.endpoints import Backend, PortView
 from kubesim.network.proxy import SERVICE_NAME_LABEL
 from kubesim.processes.pacing import Pacer
-from kubesim.sim.loop import Loop
 
 # Where a low port needs a privilege that we lack, the Service is here instead.
 _UNPRIVILEGED_OFFSET: Final = 10_000
@@ -175,8 +174,11 @@ class PortProxy:
 class ServiceProxies:
     """The proxies of all Services."""
 
-    def __init__(self, loop: Loop, pacer: Pacer, informers: InformerFactory, local: Callable[[str], str]) -> None:
-        self._loop = loop
+    def __init__(
+        self, pacer: Pacer, informers: InformerFactory, local: Callable[[str], str], note: Callable[[str], None]
+    ) -> None:
+        """`local` finds an address on this machine, `note` takes what there is to say to the user."""
+        self._loop = pacer.loop
         self._pacer = pacer
         self._local = local
         self._services = informers.informer(SERVICE)
@@ -184,7 +186,7 @@ class ServiceProxies:
         self._proxies: dict[PortKey, PortProxy] = {}
         self._views: dict[PortKey, tuple[str, PortView]] = {}
         self._is_due = False
-        self.notes: dict[str, None] = {}
+        self._note = note
         for informer in (self._services, self._slices):
             informer.add_handler(self._changed, lambda _old, new: self._changed(new), self._changed)
 
@@ -265,9 +267,7 @@ class ServiceProxies:
             proxy.open(ip, port)
         except PermissionError:
             other = port + _UNPRIVILEGED_OFFSET
-            self.notes[
-                f"port {port} needs privileges on this machine: Service {namespace}/{name} is at {ip}:{other} instead"
-            ] = None
+            self._note(f"port {port} needs privileges here: Service {namespace}/{name} is at {ip}:{other} instead")
             self._bind(key, proxy, ip, other)
         except OSError as error:
             raise _taken(key, ip, port, error) from error

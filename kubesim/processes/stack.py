@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, final
@@ -134,7 +134,7 @@ class ProcessStack:
     def _follow_cluster(self) -> None:
         cluster, local = self.cluster, self.addresses.local
         informers = InformerFactory(self.bodies.loop, cluster.plane.client("system:kube-proxy"))
-        self.proxies = ServiceProxies(self.bodies.loop, self.pacer, informers, local)
+        self.proxies = ServiceProxies(self.pacer, informers, local, self.machine.note)
         self.machine.hosts = HostsFiles(self.bodies.loop, informers, cluster.data_plane.fabric.names, local)
         informers.informer(PERSISTENT_VOLUME).add_handler(on_delete=self._volume_deleted)
         informers.start()
@@ -207,6 +207,10 @@ class ProcessStack:
         if container is None:
             raise UserError(f"pod/{pod['metadata']['name']}: container {name or names[0]} has not been started yet")
         return container
+
+    def tell_notes(self, on_note: Callable[[str], None]) -> None:
+        """Hear what there is to say about this machine: what it lacks, and programs that it has not."""
+        self.machine.tell_notes(on_note)
 
     # Users.
 

@@ -23,6 +23,11 @@ _TABLE: Final = "vehicles"
 _CREATED: Final = 201
 
 
+def path_for(write_percent: int) -> str:
+    """What users ask for: vehicles where they also write some, else whatever is there."""
+    return _PATH if write_percent else "/"
+
+
 @final
 class ProcessUsers:
     """Users at work. Satisfies `scenario.port.Users`; `rows` are the table's rows now, by key."""
@@ -34,7 +39,7 @@ class ProcessUsers:
         rows: Callable[[str], Mapping[str, Any]],
         rate_per_second: float,
         write_percent: int,
-        path: str = "",
+        path: str = _PATH,
         timeout_ns: int = _TIMEOUT_NS,
     ) -> None:
         self.report = Report()
@@ -44,7 +49,7 @@ class ProcessUsers:
         self._rows = rows
         self._gap_ns = round(SECOND / rate_per_second)
         self._write_percent = write_percent
-        self._path = path or _PATH
+        self._path = path
         self._timeout_ns = timeout_ns
         self._writes = 0
         self._due_ns = 0

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, final
 
 from kubesim.api.objects import Object
-from kubesim.scheduler.framework import SKIP, UNRESOLVABLE, Diagnosis, FilterPlugin, ScorePlugin, Status
+from kubesim.scheduler.framework import (
+    SKIP,
+    UNRESOLVABLE,
+    CountingFilterPlugin,
+    Diagnosis,
+    FilterPlugin,
+    ScorePlugin,
+    Status,
+)
 from kubesim.scheduler.plugins.image_locality import ImageLocality
 from kubesim.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from kubesim.scheduler.plugins.node_affinity import NodeAffinity
@@ -95,10 +103,12 @@ class Filters:
 
     def with_pod(self, pod: PodProfile, node: NodeInfo, delta: int) -> Filters:
         """The filters as they would be with a Pod more (1) or less (-1) on the node."""
-        states = []
-        for plugin, state in self.states:
-            follow = getattr(plugin, "with_pod", None)
-            states.append((plugin, state if follow is None else follow(state, pod, node, delta)))
+        states: list[tuple[FilterPlugin, Any]] = []
+        for plugin, before in self.states:
+            state = before
+            if isinstance(plugin, CountingFilterPlugin):
+                state = plugin.with_pod(state, pod, node, delta)
+            states.append((plugin, state))
         return Filters(states)
 
     def state_of(self, plugin: FilterPlugin) -> Any:

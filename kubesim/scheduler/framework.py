@@ -7,7 +7,7 @@ Upstream: pkg/scheduler/framework/{interface,types}.go @v1.36
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final, runtime_checkable
 
 if TYPE_CHECKING:
     from kubesim.scheduler.profile import PodProfile
@@ -51,6 +51,15 @@ class FilterPlugin(Protocol):
 
     def filter(self, state: Any, node: NodeInfo, /) -> Status | None:
         """None when the Pod can run on the node."""
+        ...
+
+
+@runtime_checkable
+class CountingFilterPlugin(FilterPlugin, Protocol):
+    """A filter whose state counts the Pods that are there, so that a dry run must tell it of Pods that come and go."""
+
+    def with_pod(self, state: Any, pod: PodProfile, node: NodeInfo, delta: int, /) -> Any:
+        """The state after `pod` has come to (1) or left (-1) `node`."""
         ...
 
 

@@ -18,7 +18,7 @@ from vehicle_api.pool import ConnectionLost, SchemaMissing, Unavailable
 from vehicle_api.settings import read_settings
 
 SELECT = "SELECT 1"
-# Far less than connecting (1.4 s) or a request (1.5 s) may take: nobody waited for a deadline.
+# Less than connecting (1.2 s) or a request (1.25 s) may take: nobody waited for a deadline.
 AT_ONCE_SECONDS = 1.0
 
 
@@ -134,7 +134,7 @@ async def test_a_statement_that_the_server_cancels_is_an_error(environment):
 async def test_the_server_gives_up_what_nobody_waits_for(environment):
     """A caller that goes away leaves its statement running; the server's own limit ends it."""
     async with open_pool(environment) as pool:
-        assert await pool.fetch("SHOW statement_timeout", is_idempotent=True) == [("1400ms",)]
+        assert await pool.fetch("SHOW statement_timeout", is_idempotent=True) == [("1200ms",)]
 
 
 async def test_a_caller_that_goes_away_leaves_its_place(environment):

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         return run_processes(given, arguments, until_ns)
     finding = _simulate(given, arguments, until_ns)
     if arguments.trace is not None:
-        _write_trace(Path(arguments.trace), finding.cluster)
+        write_trace(Path(arguments.trace), finding.cluster)
     report(finding, arguments)
     return EXIT_HEALTHY if finding.outcome.is_met else EXIT_NOT_MET
 
@@ -66,7 +66,8 @@ def _check_writable(name: str | None) -> None:
         raise UserError(f"{name}: cannot be written: permission denied; name another file")
 
 
-def _write_trace(path: Path, cluster: Cluster) -> None:
+def write_trace(path: Path, cluster: Cluster) -> None:
+    """Write the trace of a run, one JSON array a line."""
     try:
         with path.open("wb") as file:
             file.writelines(cluster.trace.lines())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, final
 
 from kubesim.api.objects import Object
-from kubesim.cli.commands.run import EXIT_HEALTHY, EXIT_NOT_MET, Telling, report
+from kubesim.cli.commands.run import EXIT_HEALTHY, EXIT_NOT_MET, Telling, report, write_trace
 from kubesim.cli.inputs import Input
 from kubesim.cli.report.comparison import comparison_lines
 from kubesim.cli.report.finding import Finding
@@ -26,7 +26,7 @@ from kubesim.errors import UserError
 from kubesim.processes.control import ControlServer
 from kubesim.processes.port import ProcessPort
 from kubesim.processes.stack import ProcessStack
-from kubesim.processes.users import ProcessUsers
+from kubesim.processes.users import ProcessUsers, path_for
 from kubesim.scenario.judge import percent, seconds
 from kubesim.scenario.model import Scenario, action_of, file_name_of
 from kubesim.scenario.outcome import Outcome
@@ -62,16 +62,17 @@ def run_processes(given: Input, arguments: argparse.Namespace, until_ns: int | N
         stack.pacer.catch_signals()
         ControlServer(stack)
         start_ns = stack.cluster.now_ns
-        live = _LiveTimeline(stack, start_ns, Paint(sys.stdout, is_off=arguments.no_color))
-        if not arguments.scenario and not arguments.quiet:
+        live = _LiveTimeline(stack, start_ns, Paint(sys.stdout, is_off=arguments.no_color), is_on=not arguments.quiet)
+        if not arguments.scenario:
             stack.cluster.trace.listeners.append(live.on_record)
-        stack.machine.on_note = live.note
+        stack.tell_notes(live.note)
         applied = stack.cluster.apply_loaded(given.manifests)
         end_ns = None if until_ns is None else start_ns + until_ns
         run = _Run(stack, given, applied, start_ns, end_ns)
-        if arguments.scenario:
-            return _run_scenario(run, arguments)
-        return _run_open(run, live)
+        code = _run_scenario(run, arguments) if arguments.scenario else _run_open(run, live)
+        if arguments.trace is not None:
+            write_trace(Path(arguments.trace), stack.cluster)
+        return code
 
 
 def _refuse_impossible(scenario: Scenario) -> None:
@@ -95,7 +96,7 @@ def _run_scenario(run: _Run, arguments: argparse.Namespace) -> int:
         ).run()
     finally:
         progress.clear()
-    notes = [*given.notes, *stack.proxies.notes, *_address_notes(stack), stack.addresses.describe()]
+    notes = [*given.notes, *stack.machine.notes, *_address_notes(stack), stack.addresses.describe()]
     report(Finding(stack.cluster, outcome, run.applied, notes, telling.bounds), arguments)
     if arguments.output == "text":
         paint = Paint(sys.stdout, is_off=arguments.no_color)
@@ -136,7 +137,8 @@ def _run_open(run: _Run, live: _LiveTimeline) -> int:
                 else f"Service {namespace}/{name} is at {ip}:{port}"
             )
         if load is not None:
-            users = stack.start_users(load.service, "", load.rate_per_second, load.write_percent)
+            path = path_for(load.write_percent)
+            users = stack.start_users(load.service, "", load.rate_per_second, load.write_percent, path=path)
             live.say(f"users send {load.rate_per_second:g} requests a second to Service {load.service}")
         live.say("Ctrl-C ends it; from another terminal: kubesim get pods, kubesim crash POD, kubesim logs POD")
         stack.pacer.run(run.end_ns)
@@ -153,17 +155,17 @@ def _judge_users(stack: ProcessStack, users: ProcessUsers, live: _LiveTimeline) 
         stack.pacer.run(stack.pacer.wall_ns() + SECOND // 50)
     counts = users.report.overall()
     unserved = counts.refused + counts.failed
-    live.say(f"{counts.total} requests, availability {percent(counts.availability)}, {unserved} not served")
+    live.conclude(f"{counts.total} requests, availability {percent(counts.availability)}, {unserved} not served")
     half, most = users.duration_ns(0.5), users.duration_ns(0.99)
     if half is not None and most is not None:
-        live.say(f"half were served within {seconds(half)}, 99 % within {seconds(most)}")
+        live.conclude(f"half were served within {seconds(half)}, 99 % within {seconds(most)}")
     try:
         audit = users.audit()
     except UserError as error:
-        live.say(str(error))
+        live.conclude(str(error))
         return EXIT_NOT_MET
     if audit.kept or audit.lost:
-        live.say(f"acknowledged writes: {audit.kept + len(audit.lost)}, of which {len(audit.lost)} are lost")
+        live.conclude(f"acknowledged writes: {audit.kept + len(audit.lost)}, of which {len(audit.lost)} are lost")
     return EXIT_NOT_MET if audit.lost else EXIT_HEALTHY
 
 
@@ -171,10 +173,11 @@ def _judge_users(stack: ProcessStack, users: ProcessUsers, live: _LiveTimeline) 
 class _LiveTimeline:
     """Prints the timeline's lines as they come."""
 
-    def __init__(self, stack: ProcessStack, start_ns: int, paint: Paint) -> None:
+    def __init__(self, stack: ProcessStack, start_ns: int, paint: Paint, *, is_on: bool) -> None:
         self._stack = stack
         self._start_ns = start_ns
         self._paint = paint
+        self._is_on = is_on
         self._width = width_of(sys.stdout)
         self._narrator = Narrator()
         for _ in self._narrator.tell(stack.cluster.trace.records):
@@ -182,11 +185,16 @@ class _LiveTimeline:
 
     def on_record(self, record: Record) -> None:
         """Tell what has happened."""
-        for line in self._narrator.tell([record]):
+        for line in self._narrator.tell([record]) if self._is_on else ():
             self._print(line)
 
     def say(self, text: str) -> None:
         """A line of our own."""
+        if self._is_on:
+            self.conclude(text)
+
+    def conclude(self, text: str) -> None:
+        """A line of the result, which is also for those who want no more."""
         self._print(Line(self._stack.pacer.wall_ns(), "kubesim", text))
 
     def note(self, text: str) -> None:
