@@ -29,7 +29,7 @@ lint: $(VENV)/dev  ## style, types and layers
 bench: $(VENV)/dev  ## measure the table of docs/performance.md (minutes, 4 GB)
 	@$(BIN)/python -m benchmarks table
 
-fuzz: $(VENV)/dev $(VENV)/fuzz/bin/st  ## fuzz the vehicle API by its OpenAPI document, 5,000 cases (a minute)
+fuzz: $(VENV)/dev $(VENV)/fuzz/bin/st  ## fuzz the vehicle API by its OpenAPI document, 5,000 cases (minutes)
 	@PYTHONPATH=. $(BIN)/python tests/vehicle_api/fuzz.py $(CURDIR)/$(VENV)/fuzz/bin/st 5000
 
 # Apart from the rest: as a plugin of pytest's, it would more than double the time to start the tests.

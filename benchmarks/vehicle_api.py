@@ -91,9 +91,7 @@ def _serve(stack: ExitStack, words: Sequence[str], environment: dict[str, str]) 
 def _ask(port: int, path: str, document: Any = None) -> Any:
     """The answer, as soon as there is one that is no 503."""
     body = None if document is None else json.dumps(document).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:

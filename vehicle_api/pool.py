@@ -97,6 +97,8 @@ class Pool:
         self._size = size
         self._resolver = Resolver(database.host)
         self._free: deque[aiopg.Connection] = deque()
+        # One cursor for each connection serves all its statements, which follow one another anyway.
+        self._cursors: dict[aiopg.Connection, aiopg.Cursor] = {}
         self._lent = 0
         self._waiters: deque[asyncio.Future[aiopg.Connection]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -172,11 +174,9 @@ class Pool:
 
     async def _execute(self, connection: aiopg.Connection, statement: str, parameters: Sequence[Any]) -> list[Row]:
         try:
-            cursor = await connection.cursor()
+            cursor = self._cursors[connection]
             await cursor.execute(statement, parameters)
-            raw = cursor.raw
-            rows: list[Row] = raw.fetchall() if raw.description else []
-            raw.close()
+            rows: list[Row] = cursor.raw.fetchall() if cursor.description else []
         except asyncio.CancelledError as error:
             if isinstance(error.__context__, extensions.QueryCanceledError):
                 raise Unavailable(_first_line(error.__context__)) from None
@@ -252,6 +252,7 @@ class Pool:
 
     def _discard(self, connection: aiopg.Connection) -> None:
         self.events["discarded"] += 1
+        self._cursors.pop(connection).close()
         connection.close()
 
     def _drop_idle(self) -> None:
@@ -269,6 +270,7 @@ class Pool:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 connection = await self._connect()
+                self._cursors[connection] = await connection.cursor()
         except (psycopg2.Error, OSError) as error:
             failure = error
         finally:
@@ -278,7 +280,7 @@ class Pool:
             return
         self.events["connected"] += 1
         if self._is_closing:
-            connection.close()
+            self._discard(connection)
         else:
             self._give(connection)
 

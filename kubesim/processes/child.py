@@ -97,6 +97,9 @@ class Child:
         """`output` is where standard output and error go; it stays the caller's to close."""
         self.pid = 0
         self.exit_code = 0
+        self._has_started = False
+        self._has_ended = False
+        self._early_signals: list[int] = []
         self._aio = aio
         self._is_isolated = bool(spec["isolate"])
         self._on_started = on_started
@@ -125,12 +128,18 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        """Whether there is a process."""
-        return self.pid != 0
+        """Whether there is a process, or will be in a moment."""
+        return not self._has_ended
 
     def kill(self, number: int) -> None:
-        """Send a signal: to the process, and SIGKILL or SIGSTOP and SIGCONT to all that it has started."""
-        if not self.pid:
+        """Send a signal: to the process, and SIGKILL or SIGSTOP and SIGCONT to all that it has started.
+
+        What comes before it runs is sent when it does.
+        """
+        if not self._has_started:
+            self._early_signals.append(number)
+            return
+        if self._has_ended:
             return
         whole = number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT)
         for pid in [self.pid, *(descendants(self.pid) if whole else ())]:
@@ -157,18 +166,23 @@ class Child:
         error = next((line[6:] for line in lines if line.startswith("error ")), "")
         if not self.pid and not error:
             error = "the launcher ended without a word"
+        self._has_started = True
         self._on_started(error)
+        for number in self._early_signals:
+            self.kill(number)
 
     def _launcher_ended(self, code: int) -> None:
         self._launcher.returncode = code
         if not self._is_isolated:
             self._ended(code)
             return
-        if not self.pid:
+        if not self.pid and not self._has_started:
             self._read_status()  # what it wrote may not have been read yet
         if self.pid:
             watch_exit(self._aio, self.pid, self._ended)
             self._let_go()
+        else:
+            self._has_ended = True
 
     def _let_go(self) -> None:
         if self._go >= 0:
@@ -182,6 +196,6 @@ class Child:
             self._go = -1
 
     def _ended(self, code: int) -> None:
-        self.pid = 0
+        self._has_ended = True
         self.exit_code = code
         self._on_exit(code)

@@ -85,7 +85,8 @@ class Execution:
         for descriptor in list(self._open):
             self._read(descriptor)
             self._close(descriptor)
-        self._reap_orphan()
+        if self._on_done is None:
+            self._reap_orphan()
         self._finish()
 
     def _reap_orphan(self) -> None:

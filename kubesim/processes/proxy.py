@@ -39,6 +39,7 @@ class _Half(asyncio.Protocol):
         self.transport: Any = None
         self.other: _Half | None = None
         self._all_open = all_open
+        self.has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -49,8 +50,12 @@ class _Half(asyncio.Protocol):
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        if self.other is not None and self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
+        self.has_ended = True
+        other = self.other
+        if other is None or other.transport is None or other.has_ended:
+            return False  # both ways are done: close
+        if not other.transport.is_closing():
+            other.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:

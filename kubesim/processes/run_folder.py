@@ -78,7 +78,7 @@ def find_running(name: str = "") -> RunFolder:
     Raises:
         UserError: none runs, there is none of that name, or there are several and no name is given.
     """
-    found = sorted(path for path in home().glob(f"{_PREFIX}*") if (path / "control").exists())
+    found = sorted(path for path in home().glob(f"{_PREFIX}*") if (path / "control").exists() and _is_alive(path))
     names = [path.name.removeprefix(_PREFIX) for path in found]
     if name:
         if name not in names:
@@ -89,3 +89,14 @@ def find_running(name: str = "") -> RunFolder:
     if len(found) > 1:
         raise UserError(f"several stacks run; say which one is meant by --run: {', '.join(names)}")
     return RunFolder(found[0])
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether the supervisor of a folder is there: its process ID is the folder's name."""
+    try:
+        os.kill(int(path.name.removeprefix(_PREFIX)), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True

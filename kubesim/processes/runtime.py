@@ -29,7 +29,6 @@ from kubesim.processes.watchdog import start_time
 from kubesim.sim.loop import SECOND
 
 _LOST_EXIT_CODE: Final = 255
-_EXIT_SIGKILL: Final = 128 + signal.SIGKILL
 
 
 def _ignore(*_: object) -> None:
@@ -54,7 +53,9 @@ class Container:
     @property
     def pid(self) -> int:
         """The process, 0 while there is none."""
-        return self.child.pid if self.child is not None and self.record.state == "running" else 0
+        return (
+            self.child.pid if self.child is not None and self.child.is_alive and self.record.state == "running" else 0
+        )
 
 
 @final
@@ -69,6 +70,7 @@ class ProcessRuntime:
         self._node_name = node_name
         self._pods: dict[str, PodSandbox] = {}
         self._images: dict[str, Image] = {}
+        self._lost: list[ContainerRecord] = []
         self._is_down = False
         self._boots = 0
 
@@ -214,8 +216,6 @@ class ProcessRuntime:
             if not child.is_alive:  # ended before we heard that it had started
                 self._end(container, child.exit_code)
                 self.on_exit(container.pod["metadata"]["uid"])
-        if container.stop_calls:
-            self._signal(container, container.program.stop_signal)
 
     def _ended(self, uid: str, container: Container, code: int) -> None:
         if container.record.state != "running":
@@ -293,6 +293,7 @@ class ProcessRuntime:
         """The node loses power: every process is killed, and nobody is told."""
         self._is_down = True
         for container in self.containers():
+            self._lost.append(container.record)
             self._signal(container, signal.SIGKILL)
             container.stop_calls = []
 
@@ -302,11 +303,12 @@ class ProcessRuntime:
         self._boots += 1
         for sandbox in self._pods.values():
             sandbox.is_ready = False
-            for record in sandbox.containers.values():
-                if record.state != "exited" or record.exit_code == _EXIT_SIGKILL:
-                    record.state = "exited"
-                    record.exit_code, record.reason = _LOST_EXIT_CODE, "Unknown"
-                    record.finished_at_ns = record.finished_at_ns or self._loop.now_ns
+            self._lost += [record for record in sandbox.containers.values() if record.state != "exited"]
+        for record in self._lost:
+            record.state = "exited"
+            record.exit_code, record.reason = _LOST_EXIT_CODE, "Unknown"
+            record.finished_at_ns = self._loop.now_ns
+        self._lost = []
 
     def end_container(self, uid: str, name: str, exit_code: int) -> bool:  # noqa: ARG002 - a process chooses its own
         """Kill a container's process by SIGKILL, whatever the code; False when it doesn't run."""

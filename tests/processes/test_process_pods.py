@@ -53,7 +53,15 @@ STORE = workload(
     serviceName="store",
     volumeClaimTemplates=[CLAIM],
 )
-STUBBORN = workload("StatefulSet", "stubborn", container={"env": [{"name": "IGNORE_SIGTERM", "value": "1"}]}, grace=2)
+STUBBORN = workload(
+    "StatefulSet",
+    "stubborn",
+    container={
+        "env": [{"name": "IGNORE_SIGTERM", "value": "1"}],
+        "livenessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
+    },
+    grace=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +122,20 @@ def test_the_service_spreads_requests_over_its_pods(stack):
     assert hosts == {pod["metadata"]["name"] for pod in stack.cluster.pods_of("deployment/web")}
 
 
+def test_a_proxied_connection_leaves_nothing_behind(stack):
+    """When both ends have closed, the proxy has no socket of it any more."""
+    place = stack.service_address("web")
+    call(stack, place)
+    stack.pacer.run(stack.pacer.wall_ns() + SECOND // 10)
+    before = len(os.listdir("/proc/self/fd"))
+
+    for _ in range(10):
+        call(stack, place)
+    stack.pacer.run(stack.pacer.wall_ns() + SECOND // 10)
+
+    assert len(os.listdir("/proc/self/fd")) <= before + 1, "a probe may be under way"
+
+
 def test_a_process_sees_what_its_pod_declares(stack):
     """Environment, user and host name are the Pod's, and it is process 1."""
     pod = web_pod(stack)
@@ -169,6 +191,34 @@ def test_a_killed_process_is_restarted_in_place(stack):
     ended = stack.cluster.get(pod)["status"]["containerStatuses"][0]["lastState"]["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (137, "Error")
     assert stack.container_of(pod).pid not in (0, container.pid)
+
+
+def test_a_node_without_power_loses_its_processes(stack):
+    """All processes of the node are gone at once; when it is back they are started again, their end unknown."""
+    node = stack.cluster.get("pod/store-0")["spec"]["nodeName"]
+    runtime = stack.bodies.runtimes[node]
+    stack.cluster.faults.lose_power(node)
+    stack.pacer.run(stack.pacer.wall_ns() + SECOND // 5)
+    left = [each.pid for each in runtime.containers()]
+    stack.cluster.faults.restore_power(node)
+
+    wait(stack, lambda cluster: cluster.get("pod/store-0")["status"]["containerStatuses"][0]["restartCount"] == 1)
+    wait(stack, *(ready(each) for each in ("pod/store-0", "deployment/web", "statefulset/stubborn")))
+
+    ended = stack.cluster.get("pod/store-0")["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    assert left == []
+    assert (ended["exitCode"], ended["reason"]) == (255, "Unknown")
+
+
+def test_a_hanging_process_is_killed_by_its_liveness_probe(stack):
+    """A stopped process answers no probe; after SIGTERM in vain it is killed and replaced."""
+    stack.cluster.faults.hang(stack.cluster.get("pod/stubborn-0"))
+
+    wait(stack, lambda cluster: cluster.get("pod/stubborn-0")["status"]["containerStatuses"][0]["restartCount"] >= 1)
+    wait(stack, ready("pod/stubborn-0"))
+
+    events = [each for each in stack.cluster.events() if each["involvedObject"]["name"] == "stubborn-0"]
+    assert any("context deadline exceeded" in each["message"] for each in events)
 
 
 def test_a_probe_that_fails_takes_the_pod_out_of_the_service(stack):

@@ -15,7 +15,7 @@ from postgres import Postgres
 from running import ROOT, child, until_ready
 
 # So many operations have enough to vary; the others run out of cases soon.
-OPERATIONS = 3
+OPERATIONS = 5
 # A creation with what is already there (409) and a change of what is not (404) are as good an answer as success, and
 # no schema can say which cursors there are.
 CONFIG = """

@@ -33,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     until_ns = _until(arguments.until)
     given = read_input(arguments)
     _check_writable(arguments.trace)
+    if arguments.images and arguments.runtime != "process":
+        raise UserError("--images is for --runtime process; the simulator runs programs of its own")
     if arguments.runtime == "process":
         from kubesim.cli.commands.run_processes import run_processes
 
