@@ -1,7 +1,7 @@
 """Virtual instants as the strings that API objects carry.
 
 The loop counts nanoseconds from zero; on the wire that zero is `EPOCH`, a fixed date, so that equal runs print equal
-bytes. Formatting goes through the proleptic calendar by hand because `datetime` has no nanoseconds.
+bytes. Only dates go through `datetime`: every lease renewal has a time of its own to be written.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000_000
 
 
+@lru_cache(maxsize=64)
+def _date(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")
+
+
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
-    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    days, rest = divmod(seconds, 86_400)
+    return f"{_date(days)}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}Z"
 
 
 def to_time(at_ns: int) -> str:

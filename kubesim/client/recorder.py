@@ -46,10 +46,37 @@ class _Group:
 
     __slots__ = ("last_ns", "messages", "sent")
 
-    def __init__(self) -> None:
-        self.last_ns = 0
-        self.messages: tuple[str, ...] = ()
+    def __init__(self, message: str, now_ns: int) -> None:
+        self.last_ns = now_ns
+        self.messages: tuple[str, ...] = (message,)
         self.sent: tuple[_Sent, ...] = ()
+
+
+@final
+class _Subject:
+    """One object's Events of one type: its groups by reason, and its bucket of 25 that refills one every 300 s.
+
+    `tokens` are counted in ns of refill, as of `since_ns`.
+    """
+
+    __slots__ = ("groups", "since_ns", "tokens")
+
+    def __init__(self, now_ns: int) -> None:
+        self.groups: dict[str, _Group] = {}
+        self.tokens = _SPAM_FULL_NS
+        self.since_ns = now_ns
+
+    def take_token(self, now_ns: int) -> bool:
+        """Whether an Event may be sent now; a refused one is dropped, not kept."""
+        tokens = self.tokens + now_ns - self.since_ns
+        if tokens > _SPAM_FULL_NS:
+            tokens = _SPAM_FULL_NS
+        self.since_ns = now_ns
+        self.tokens = tokens
+        if tokens < _SPAM_INTERVAL_NS:
+            return False
+        self.tokens = tokens - _SPAM_INTERVAL_NS
+        return True
 
 
 def _aggregate(group: _Group, message: str, now_ns: int) -> str:
@@ -99,62 +126,48 @@ class Recorder:
         self._last_ns = 0
         # What the last Event was about; several in a row are about the same.
         self._involved: tuple[Object, str, Object] | None = None
-        # Tokens left, in ns of refill, and since when, by what the Event is about.
-        self._spam: dict[str, tuple[int, int]] = {}
-        self._groups: dict[tuple[str, str, str], _Group] = {}
+        self._subjects: dict[str, dict[str, _Subject]] = {"Normal": {}, "Warning": {}}
 
     def event(self, obj: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Record that something happened to `obj`. `type_` is Normal or Warning."""
         now_ns = self._loop.now_ns
         uid = obj["metadata"].get("uid", "")
-        key = (uid, type_, reason)
-        group = self._groups.get(key)
+        subjects = self._subjects[type_]
+        subject = subjects.get(uid)
+        if subject is None:
+            subject = subjects[uid] = _Subject(now_ns)
+            if len(subjects) > _CACHE_MAX:
+                del subjects[next(iter(subjects))]
+        group = subject.groups.get(reason)
         if group is None:
-            group = self._groups[key] = _Group()
-            if len(self._groups) > _CACHE_MAX:
-                del self._groups[next(iter(self._groups))]
-            group.last_ns = now_ns
-            group.messages = (message,)
+            group = subject.groups[reason] = _Group(message, now_ns)
         else:
             message = _aggregate(group, message, now_ns)
             sent = _find_sent(group, message, field_path)
             if sent is not None:
-                self._count(group, sent, obj, key, message)
+                self._count(subject, group, sent, obj, type_, reason, message)
                 return
         event = self._build(obj, type_, reason, message, field_path, now_ns)
         sent = new_tuple(_Sent, (message, field_path, event["metadata"]["name"], 1, event["firstTimestamp"]))
         group.sent += (sent,)
-        if self._take_token(uid + type_, now_ns):
+        if subject.take_token(now_ns):
             self._client.send(create(EVENT, event), ignore_reply)
 
-    def _take_token(self, subject: str, now_ns: int) -> bool:
-        """A bucket of 25 that refills one every 300 s, refusing instead of waiting."""
-        spam = self._spam
-        before = spam.get(subject)
-        if before is None:
-            spam[subject] = (_SPAM_FULL_NS - _SPAM_INTERVAL_NS, now_ns)
-            if len(spam) > _CACHE_MAX:
-                del spam[next(iter(spam))]
-            return True
-        tokens = min(_SPAM_FULL_NS, before[0] + now_ns - before[1])
-        if tokens < _SPAM_INTERVAL_NS:
-            return False
-        spam[subject] = (tokens - _SPAM_INTERVAL_NS, now_ns)
-        return True
-
-    def _count(self, group: _Group, sent: _Sent, obj: Object, key: tuple[str, str, str], message: str) -> None:
+    def _count(
+        self, subject: _Subject, group: _Group, sent: _Sent, obj: Object, type_: str, reason: str, message: str
+    ) -> None:
         """Raise the count of an Event that was sent before; a refused Event counts, but nobody is told."""
         now_ns = self._loop.now_ns
         counted = sent._replace(message=message, times=sent.times + 1)
         group.sent = tuple(counted if each is sent else each for each in group.sent)
-        if not self._take_token(key[0] + key[1], now_ns):
+        if not subject.take_token(now_ns):
             return
         changes = {"count": counted.times, "lastTimestamp": to_time(now_ns), "message": message}
 
         def on_reply(reply: Reply) -> None:
             if isinstance(reply, ApiError) and reply.code == 404:
                 # The Event has expired meanwhile: it is created anew under its name, with the count so far.
-                event = self._build(obj, key[1], key[2], message, counted.field_path, now_ns)
+                event = self._build(obj, type_, reason, message, counted.field_path, now_ns)
                 event["metadata"]["name"] = counted.name
                 event = {**event, "count": counted.times, "firstTimestamp": counted.first}
                 self._client.send(create(EVENT, event), ignore_reply)

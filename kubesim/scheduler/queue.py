@@ -8,7 +8,7 @@ Upstream: pkg/scheduler/backend/queue/{scheduling_queue,backoff_queue,active_que
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any, Final, final
 
@@ -25,7 +25,7 @@ MAX_IN_POOL_NS: Final = 5 * MINUTE
 FLUSH_POOL_EVERY_NS: Final = 30 * SECOND
 
 
-class Place(Enum):
+class Place(StrEnum):
     """Where a Pod is."""
 
     OUT = "out"
