@@ -68,9 +68,7 @@ class _Subject:
 
     def take_token(self, now_ns: int) -> bool:
         """Whether an Event may be sent now; a refused one is dropped, not kept."""
-        tokens = self.tokens + now_ns - self.since_ns
-        if tokens > _SPAM_FULL_NS:
-            tokens = _SPAM_FULL_NS
+        tokens = min(self.tokens + now_ns - self.since_ns, _SPAM_FULL_NS)
         self.since_ns = now_ns
         self.tokens = tokens
         if tokens < _SPAM_INTERVAL_NS:

@@ -42,7 +42,6 @@ BANNED_CALLS = {
 # The edges, where the real world begins, and the one place that chance comes from.
 EDGES = {
     "kubesim.cli": ("time.",),
-    "kubesim.http": ("time.",), "kubesim.processes": ("time.",),
     "kubesim.processes": ("time.",),
     "kubesim.sim.chooser": ("random.",),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -16,9 +17,10 @@ def run(pytester):
 
     def run(text):
         pytester.makepyfile(text)
-        return pytester.runpytest_inprocess(
-            "-p", "kubesim.testing.plugin", "-p", "no:cacheprovider", "--strict-markers"
-        )
+        # Installed, the plugin comes by its entry point; from a bare checkout it has to be named.
+        is_installed = any(point.name == "kubesim" for point in entry_points(group="pytest11"))
+        named = () if is_installed else ("-p", "kubesim.testing.plugin")
+        return pytester.runpytest_inprocess(*named, "-p", "no:cacheprovider", "--strict-markers")
 
     return run
 
