@@ -58,7 +58,10 @@ class Watch:
         if self.namespace and change.key.namespace != self.namespace:
             return
         if self.matches is None:
-            self.push(event)
+            pending = self.pending
+            pending.append(event)
+            if len(pending) == 1:
+                self._notify(self)
             return
         is_match = change.type != "DELETED" and self.matches(change.obj)
         was_match = change.previous is not None and self.matches(change.previous)
