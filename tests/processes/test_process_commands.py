@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from conftest import ask, marked, service, workload, write_images, write_manifests
@@ -20,8 +23,7 @@ class Running:
 
     def __init__(self, folder, *words):
         self.mark = f"kubesim-test-{folder.name}-{os.getpid()}"
-        self.temporary = folder / "t"
-        self.temporary.mkdir()
+        self.temporary = Path(tempfile.mkdtemp(prefix="ks-"))  # short: a socket's path must be
         tiny = workload("Deployment", "web", container={"env": [{"name": "MARK", "value": self.mark}]})
         self.env = {**os.environ, "TMPDIR": str(self.temporary), "MARK": self.mark}
         spec, images = write_manifests(folder, tiny, service("web")), write_images(folder)
@@ -83,6 +85,7 @@ def running(tmp_path):
     if found.process.poll() is None:
         found.process.kill()
     found.process.communicate()
+    shutil.rmtree(found.temporary, ignore_errors=True)
 
 
 def test_commands_reach_a_running_stack(running):
@@ -153,7 +156,7 @@ def test_a_killed_supervisor_leaves_nothing(running):
 
 def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path):
     """Where another program listens, the Service's address and the reason are named, and nothing is left."""
-    with socket.socket() as other:
+    with socket.socket() as other, tempfile.TemporaryDirectory(prefix="ks-") as temporary:
         other.bind(("0.0.0.0", 0))  # noqa: S104 - so that every address is taken
         other.listen()
         port = other.getsockname()[1]
@@ -170,15 +173,16 @@ def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path):
                 "--images",
                 str(write_images(tmp_path)),
             ],
-            env={**os.environ, "TMPDIR": str(tmp_path)},
+            env={**os.environ, "TMPDIR": temporary},
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
+        left = os.listdir(temporary)
 
     assert done.returncode == 2
     assert done.stderr.startswith("error: Service default/web: 127.")
     assert done.stderr.endswith(f":{port} cannot be used: another program listens there\n")
     assert done.stderr.count("\n") == 1
-    assert not list(tmp_path.glob("kubesim-*"))
+    assert left == []

@@ -72,6 +72,7 @@ def stack(tmp_path_factory):
         stack.cluster.apply(write_manifests(folder, *objects))
         wait(stack, *(ready(each) for each in ("deployment/web", "statefulset/store", "statefulset/stubborn")))
         yield stack
+        stack.cluster.crash("pod/stubborn-0", exit_code=137)  # it would not end by itself
 
 
 def wait(stack, *conditions, within=15):
