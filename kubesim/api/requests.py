@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, gc=False):
     continue_token: str = ""
     resource_version: str = ""
     resource_version_match: str = ""
+    allow_watch_bookmarks: bool = False
 
 
 NO_OPTIONS = Options()

@@ -118,6 +118,7 @@ class ApiServer:
             index=selection.indexed,
             since=since,
             notify=notify,
+            bookmarks=options.allow_watch_bookmarks,
         )
         if stored is not kind:
             watch.convert = lambda obj: from_stored(kind, obj)

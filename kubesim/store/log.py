@@ -151,6 +151,7 @@ class Store:
         index: tuple[str, str] | None,
         since: int,
         notify: Callable[[Watch], None],
+        bookmarks: bool = False,
     ) -> Watch:
         """Open a watch on the changes after revision `since`.
 
@@ -163,6 +164,7 @@ class Store:
         if since < table.compacted:
             raise expired(f"too old resource version: {since} ({table.compacted})")
         watch = Watch(namespace, matches, index, notify)
+        watch.wants_bookmarks = bookmarks
         readers = {} if index is None else {index[1]: [watch]}
         for change in self._after(table, since):
             event = WatchEvent(change.type, change.obj)
@@ -229,17 +231,18 @@ class Store:
             table.compacted = max(table.compacted, revision)
 
     def compact_periodically(self) -> None:
-        """One tick of upstream's compactor: forget what was already old at the tick before, after a bookmark to all.
+        """One tick of upstream's compactor: forget what was already old at the tick before.
+
+        Readers that asked for bookmarks get one first, so that a quiet collection does not put them behind.
 
         Upstream: staging/src/k8s.io/apiserver/pkg/storage/etcd3/compact.go @v1.36
         """
         bookmark = self.bookmark()
         for table in self.tables.values():
-            for watch in table.watches:
-                watch.push(bookmark)
-            for readers in table.indexed_watches.values():
+            for readers in (table.watches, *table.indexed_watches.values()):
                 for watch in readers:
-                    watch.push(bookmark)
+                    if watch.wants_bookmarks:
+                        watch.push(bookmark)
         self.compact(self._compact_next)
         self._compact_next = self.revision
 

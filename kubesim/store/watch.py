@@ -36,7 +36,7 @@ class WatchEvent(NamedTuple):
 class Watch:
     """A reader's place in the log of one resource. `convert` makes of a stored object what the reader wants to see."""
 
-    __slots__ = ("_notify", "closed", "convert", "index", "matches", "namespace", "pending")
+    __slots__ = ("_notify", "closed", "convert", "index", "matches", "namespace", "pending", "wants_bookmarks")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Watch:
         self.index = index
         self.pending: list[WatchEvent] = []
         self.closed = False
+        self.wants_bookmarks = False
         self.convert: Callable[[Object], Object] | None = None
         self._notify = notify
 
