@@ -29,10 +29,6 @@ View = TypeVar("View")
 _BACKOFF_RESET_NS = 2 * MINUTE
 
 
-def _nothing(*_: Any) -> None:
-    pass
-
-
 @final
 class Lister:
     """Read access to an informer's copy."""
@@ -152,7 +148,9 @@ class Informer:
         self._loop = loop
         self._client = client
         self._options = options
-        self._handlers: list[tuple[OnAdd, OnUpdate, OnDelete]] = []
+        self._on_add: list[OnAdd] = []
+        self._on_update: list[OnUpdate] = []
+        self._on_delete: list[OnDelete] = []
         self._watch: WatchHandle | None = None
         self._running = False
         # Upstream: client-go/tools/cache/reflector.go:NewReflectorWithOptions @v1.36
@@ -160,12 +158,17 @@ class Informer:
         self._failed_ns = 0
 
     def add_handler(
-        self, on_add: OnAdd = _nothing, on_update: OnUpdate = _nothing, on_delete: OnDelete = _nothing
+        self, on_add: OnAdd | None = None, on_update: OnUpdate | None = None, on_delete: OnDelete | None = None
     ) -> None:
         """Hear of changes: `on_add(obj)`, `on_update(old, new)`, `on_delete(obj)`; what is there is added at once."""
-        self._handlers.append((on_add, on_update, on_delete))
-        for obj in list(self.lister.all()):
-            on_add(obj)
+        if on_update is not None:
+            self._on_update.append(on_update)
+        if on_delete is not None:
+            self._on_delete.append(on_delete)
+        if on_add is not None:
+            self._on_add.append(on_add)
+            for obj in list(self.lister.all()):
+                on_add(obj)
 
     def start(self) -> None:
         """Begin with a list; safe to call again."""
@@ -217,16 +220,16 @@ class Informer:
     def _store(self, key: tuple[str, str], obj: Object) -> None:
         old = self.lister.put(key, obj)
         if old is None:
-            for on_add, _, _ in self._handlers:
+            for on_add in self._on_add:
                 on_add(obj)
         else:
-            for _, on_update, _ in self._handlers:
+            for on_update in self._on_update:
                 on_update(old, obj)
 
     def _drop(self, key: tuple[str, str], last: Object | None = None) -> None:
         old = self.lister.remove(key)
         if old is not None:
-            for _, _, on_delete in self._handlers:
+            for on_delete in self._on_delete:
                 on_delete(last if last is not None else old)
 
     def _on_events(self, events: Sequence[WatchEvent]) -> None:
