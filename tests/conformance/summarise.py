@@ -1,6 +1,6 @@
 """From the watch stream of a namespace, recorded or simulated, to the facts that both must share.
 
-    python tests/conformance/summarise.py RECORDING.jsonl.gz … > facts
+    python tests/conformance/summarise.py tests/conformance/recordings/*.jsonl.gz
 
 A summary says, per object, which distinct states it went through and how long each lasted, and which Events there
 were. What no two runs have in common is taken out: uids, addresses, times of day and the random parts of names, so
