@@ -1,4 +1,4 @@
-"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | table"""
+"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | processes | table"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         "processes", help="the stack as real processes: start, kills and a rolling update under load"
     )
     real.add_argument("--kills", type=int, default=20, help="how often each is killed (20)")
-    everything = commands.add_parser("table", help="all of docs/performance.md")
+    everything = commands.add_parser("table", help="the table of docs/performance.md")
     everything.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="one JSON object")

@@ -45,6 +45,11 @@ class ApiError(Exception):
         self.retry_after_s = retry_after_s
         self.continue_token = continue_token
 
+    @property
+    def is_namespace_terminating(self) -> bool:
+        """Whether it was refused because its namespace is being deleted. Upstream: api/errors:HasStatusCause @v1.36"""
+        return any(cause.reason == "NamespaceTerminating" for cause in self.causes)
+
     def status(self) -> dict[str, Any]:
         """The wire form: a `v1.Status` object."""
         details: dict[str, Any] = {}

@@ -55,7 +55,7 @@ class Readiness:
             await asyncio.sleep(_EXPIRE_SECONDS)
             try:
                 await self._store.expire_keys()
-            except Unavailable as error:
+            except (Unavailable, psycopg2.Error) as error:
                 _log.warning("idempotency keys could not be expired: %s", error)
 
     async def explain_unready(self) -> str:

@@ -277,6 +277,8 @@ class ApiServer:
         obj = apply_patch(kind, old, request)
         if obj is old:
             return old
+        if obj.get("metadata") is None:
+            obj = {**obj, "metadata": {}}
         if not identity.is_trusted:
             obj = decode_patched(request, obj)
         if obj["metadata"] is not old["metadata"]:

@@ -41,6 +41,11 @@ def main(words: Sequence[str]) -> int:
     except UserError as error:
         sys.stderr.write("".join(f"error: {line}\n" for line in str(error).split("\n")))
         return EXIT_BAD_INPUT
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "kubesim":
+            raise
+        sys.stderr.write(f"error: the package {error.name!r} is not installed here; run: pip install -e .\n")
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return _EXIT_INTERRUPTED

@@ -13,7 +13,7 @@ from typing import NamedTuple, final
 from kubesim.api.kinds import EVENT
 from kubesim.api.objects import Object, new_tuple
 from kubesim.api.requests import create, patch
-from kubesim.api.timestamps import to_time
+from kubesim.api.timestamps import EPOCH, to_time
 from kubesim.client.port import Client, Reply, ignore_reply
 from kubesim.errors import ApiError
 from kubesim.sim.loop import SECOND, Loop
@@ -25,7 +25,7 @@ _SPAM_BURST = 25
 _SPAM_INTERVAL_NS = 300 * SECOND
 _SPAM_FULL_NS = _SPAM_BURST * _SPAM_INTERVAL_NS
 # 2026-01-01T00:00:00Z in Unix nanoseconds, the instant that virtual time starts from.
-_EPOCH_NS = 1_767_225_600 * SECOND
+_EPOCH_NS = int(EPOCH.timestamp()) * SECOND
 _COMBINED = "(combined from similar events): "
 
 

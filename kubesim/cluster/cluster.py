@@ -210,15 +210,22 @@ class Cluster:
         self.send(patch(kind, *key, {"spec": {"replicas": replicas}}, "merge", "scale"))
 
     def set_image(self, reference: str, image: str, container: str = "", namespace: str = "") -> None:
-        """Give a workload's container another image; without a name the first one."""
+        """Give a workload's container another image; without a name the first one.
+
+        Raises:
+            UserError: it makes no Pods, or none with that container.
+        """
         obj = self.get(reference, namespace)
-        containers = obj["spec"]["template"]["spec"]["containers"]
+        template = (obj.get("spec") or {}).get("template")
+        if template is None:
+            raise UserError(f"{reference} has no Pod template, so no image can be set")
+        containers = template["spec"]["containers"]
         name = container or containers[0]["name"]
         if all(each["name"] != name for each in containers):
             names = ", ".join(each["name"] for each in containers)
             raise UserError(f'{reference} has no container "{name}"; it has {names}')
-        template = {"spec": {"containers": [{"name": name, "image": image}]}}
-        self.patch(reference, {"spec": {"template": template}}, namespace)
+        change = {"spec": {"containers": [{"name": name, "image": image}]}}
+        self.patch(reference, {"spec": {"template": change}}, namespace)
 
     def restart_rollout(self, reference: str, namespace: str = "") -> None:
         """What `kubectl rollout restart` does: a new template that differs by an annotation."""

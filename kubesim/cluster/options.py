@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from kubesim.api.quantity import QuantityError, parse
+from kubesim.api.quantity import QuantityError, compare
 from kubesim.client.inprocess import Latency
 from kubesim.errors import UserError
 
@@ -63,8 +63,11 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
         if not 0 <= options.nodes <= _NODES_MAX:
             raise UserError(f"a cluster has from 0 to {_NODES_MAX} nodes, not {options.nodes}")
         for name in ("node_cpu", "node_memory"):
+            quantity = getattr(options, name)
             try:
-                parse(getattr(options, name))
+                is_negative = compare(quantity, 0) < 0
             except QuantityError as error:
-                raise UserError(f"{name} {getattr(options, name)}: {error}") from None
+                raise UserError(f"{name} {quantity}: {error}") from None
+            if is_negative:
+                raise UserError(f"{name} {quantity}: a node cannot have less than nothing")
         return options

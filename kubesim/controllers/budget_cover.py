@@ -5,7 +5,6 @@ Counting a budget's Pods anew at each of their changes would cost a large worklo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import final
 
 from kubesim.api.objects import Key, Object, controller_of, key_of, labels_of
@@ -129,11 +128,9 @@ class Covers:
     def drop_pod(self, pod: Object) -> list[Cover]:
         """The Pod is gone; returns the covers that it was in."""
         name = pod["metadata"]["name"]
-        found = [cover for cover in self._in(pod["metadata"]["namespace"]) if name in cover.pods]
+        found = [
+            cover for cover in self._by_namespace.get(pod["metadata"]["namespace"], {}).values() if name in cover.pods
+        ]
         for cover in found:
             cover.drop(name)
         return found
-
-    def _in(self, namespace: str) -> Iterator[Cover]:
-        covers: Iterable[Cover] = self._by_namespace.get(namespace, {}).values()
-        return iter(list(covers))

@@ -1,8 +1,9 @@
 """What a controller has written, and whether its caches have come that far: it does not sync an owner on older ones.
 
 Expectations count Pods; this compares revisions, so that it also covers the owner's own status and reads that lag for
-any other reason.
-Upstream: pkg/controller/util/consistency/consistency.go, on by default as StaleControllerConsistencyReplicaSet @v1.36
+any other reason. Deletions carry no revision and are not waited for.
+Upstream: pkg/controller/util/consistency/consistency.go @v1.36, on by default as
+StaleControllerConsistencyReplicaSet and StaleControllerConsistencyStatefulSet
 """
 
 from __future__ import annotations
@@ -40,15 +41,22 @@ class WrittenRevisions:
         Raises:
             NotYetError: they have not.
         """
+        lag = self.lag(key)
+        if lag:
+            raise NotYetError(lag)
+
+    def lag(self, key: tuple[str, str]) -> str:
+        """What the informers have yet to see of what was written, or nothing; it is forgotten then."""
         revisions = self._written.get(key)
         if revisions is None:
-            return
+            return ""
         for kind, written in revisions.items():
             read = self._informers.informer(kind).resource_version
             if int(read or 0) < written:
                 lag = f"read version: {read} is not as new as written version: {written}"
-                raise NotYetError(f"{lag} for group resource {kind.resource}")
+                return f"{lag} for group resource {kind.resource}"
         del self._written[key]
+        return ""
 
     def forget(self, key: tuple[str, str]) -> None:
         """The owner is gone; one of the same name starts afresh."""

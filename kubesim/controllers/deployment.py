@@ -22,14 +22,11 @@ from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers import deployment_status as status_of
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Worker
 from kubesim.controllers.deployment_revisions import (
-    DESIRED_REPLICAS,
-    MAX_REPLICAS,
     REVISION,
     ROLLBACK_TO,
     annotated_as_new,
     as_int,
     build_new,
-    by_age,
     find_new,
     find_old,
     last_revision,
@@ -40,8 +37,11 @@ from kubesim.controllers.deployment_revisions import (
     same_template,
 )
 from kubesim.controllers.deployment_scale import (
+    DESIRED_REPLICAS,
+    MAX_REPLICAS,
     StaleCountError,
     active,
+    by_age,
     is_rolling,
     is_saturated,
     max_surge,
@@ -161,7 +161,7 @@ class DeploymentController:
         try:
             return (yield from self._sync(key, deployment))
         except ApiError as error:
-            if _is_namespace_terminating(error):
+            if error.is_namespace_terminating:
                 # No create will succeed any more; upstream forgets the key without a back-off.
                 return DONE
             raise
@@ -209,8 +209,8 @@ class DeploymentController:
 
     def _sync_revision(self, deployment: Object, replica_sets: Sequence[Object], *, may_create: bool = False) -> Steps:
         """The new and old ReplicaSets, with revisions as they should be; creates the new one if it may."""
-        old = find_old(deployment, replica_sets)
         new = find_new(deployment, replica_sets)
+        old = find_old(replica_sets, new)
         revision = max_revision(old) + 1
         if new is None:
             if not may_create:
@@ -241,7 +241,7 @@ class DeploymentController:
         except ApiError as error:
             if error.reason == "AlreadyExists":
                 return (yield from self._meet_collision(deployment, old, name, revision, error))
-            if not _is_namespace_terminating(error):
+            if not error.is_namespace_terminating:
                 yield from self._report_failed_create(deployment, name, error)
             raise
         count = replicas_of(wanted)
@@ -446,10 +446,6 @@ class DeploymentController:
         if wait_ns == 0:
             self._queue.add_rate_limited(key_of(deployment))
         return Result(wait_ns or 0)
-
-
-def _is_namespace_terminating(error: ApiError) -> bool:
-    return any(cause.reason == "NamespaceTerminating" for cause in error.causes)
 
 
 def _is_resized(deployment: Object, replica_sets: Sequence[Object]) -> bool:

@@ -9,13 +9,18 @@ from collections.abc import Iterable, Sequence
 
 from kubesim.api.memo import IdentityMemo
 from kubesim.api.objects import Object, annotations_of, owner_reference, with_metadata
-from kubesim.controllers.deployment_scale import max_surge, new_replica_count, replicas_of
+from kubesim.controllers.deployment_scale import (
+    DESIRED_REPLICAS,
+    MAX_REPLICAS,
+    by_age,
+    max_surge,
+    new_replica_count,
+    replicas_of,
+)
 from kubesim.controllers.template_hash import compute_hash
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
-DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
-MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 ROLLBACK_TO = "deprecated.deployment.rollback.to"
 HASH_LABEL = "pod-template-hash"
 _NOT_COPIED = frozenset(
@@ -88,14 +93,8 @@ def find_new(deployment: Object, replica_sets: Iterable[Object]) -> Object | Non
     return min(matching, key=by_age, default=None)
 
 
-def by_age(obj: Object) -> tuple[str, str]:
-    """Sort key: oldest first, then by name."""
-    return obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]
-
-
-def find_old(deployment: Object, replica_sets: Sequence[Object]) -> list[Object]:
+def find_old(replica_sets: Sequence[Object], new: Object | None) -> list[Object]:
     """All ReplicaSets but the new one."""
-    new = find_new(deployment, replica_sets)
     return [each for each in replica_sets if new is None or each["metadata"]["uid"] != new["metadata"]["uid"]]
 
 

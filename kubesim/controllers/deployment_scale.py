@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from kubesim.api.int_or_string import resolve
 from kubesim.api.objects import Object, annotations_of
 
-_MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
+DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
+MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 
 
 def replicas_of(obj: Object) -> int:
@@ -77,7 +78,7 @@ def is_saturated(deployment: Object, new: Object | None) -> bool:
     if new is None:
         return False
     desired = replicas_of(deployment)
-    at_last = annotations_of(new).get("deployment.kubernetes.io/desired-replicas", "")
+    at_last = annotations_of(new).get(DESIRED_REPLICAS, "")
     if not at_last.isdigit():
         return False
     available = (new.get("status") or {}).get("availableReplicas", 0)
@@ -96,7 +97,7 @@ def plan_proportions(deployment: Object, replica_sets: Sequence[Object]) -> list
     # Largest first; of equal ones the newest grows first and the oldest shrinks first, names breaking ties likewise.
     ordered = list(replica_sets)
     if to_add:
-        ordered.sort(key=_by_age, reverse=to_add > 0)
+        ordered.sort(key=by_age, reverse=to_add > 0)
         ordered.sort(key=replicas_of, reverse=True)
     sizes: list[int] = []
     added = 0
@@ -121,7 +122,7 @@ def _fraction(deployment: Object, replica_set: Object) -> int:
     desired, own = replicas_of(deployment), replicas_of(replica_set)
     if desired == 0:
         return -own
-    before_text = annotations_of(replica_set).get(_MAX_REPLICAS, "")
+    before_text = annotations_of(replica_set).get(MAX_REPLICAS, "")
     before = int(before_text) if before_text.isdigit() else 0
     if before == 0:
         before = (deployment.get("status") or {}).get("replicas", 0)
@@ -191,9 +192,10 @@ def _available(replica_set: Object) -> int:
     return int((replica_set.get("status") or {}).get("availableReplicas", 0))
 
 
-def _by_age(replica_set: Object) -> tuple[str, str]:
-    return replica_set["metadata"]["creationTimestamp"], replica_set["metadata"]["name"]
+def by_age(obj: Object) -> tuple[str, str]:
+    """Sort key: oldest first, then by name."""
+    return obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]
 
 
 def _oldest_first(replica_sets: Sequence[Object]) -> list[int]:
-    return sorted(range(len(replica_sets)), key=lambda at: _by_age(replica_sets[at]))
+    return sorted(range(len(replica_sets)), key=lambda at: by_age(replica_sets[at]))

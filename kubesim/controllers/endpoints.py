@@ -154,7 +154,7 @@ class EndpointsController:
                 return
             written = yield update(ENDPOINTS, wanted)
         except ApiError as error:
-            if current is None and any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+            if current is None and error.is_namespace_terminating:
                 return
             reason, what = ("FailedToUpdateEndpoint", "update endpoint")
             if current is None:

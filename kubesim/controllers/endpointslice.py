@@ -182,7 +182,7 @@ class EndpointSliceController:
                 yield delete(ENDPOINT_SLICE, key.namespace, piece["metadata"]["name"])
                 self._tracker.expect_deletion(key, piece)
         except ApiError as error:
-            if any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+            if error.is_namespace_terminating:
                 return ""
             return f"failed to {what} for Service {key}: {error.message}"
         return ""

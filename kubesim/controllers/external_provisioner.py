@@ -12,20 +12,13 @@ from typing import Any, Final, NamedTuple, final
 from kubesim.api.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from kubesim.api.objects import Key, Object, annotations_of, key_of
 from kubesim.api.requests import create, delete, get, update
+from kubesim.api.volume_binding import SELECTED_NODE, class_name_of, volume_mode_of, waits_for_consumer
 from kubesim.client.ratelimit import ItemBackoff
 from kubesim.client.recorder import Recorder
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Wait, Worker
 from kubesim.controllers.persistent_volume_plan import phase_of, without_finalizer
-from kubesim.controllers.volume_claims import (
-    PROVISIONED_BY,
-    SELECTED_NODE,
-    claim_reference,
-    class_name_of,
-    provisioned_name,
-    provisioner_of,
-    waits_for_consumer,
-)
+from kubesim.controllers.volume_claims import PROVISIONED_BY, claim_reference, provisioned_name, provisioner_of
 from kubesim.errors import ApiError
 from kubesim.sim.loop import SECOND
 
@@ -168,7 +161,7 @@ class ExternalProvisioner:
                 "claimRef": claim_reference(claim),
                 "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
                 "storageClassName": class_name_of(claim),
-                "volumeMode": claim["spec"].get("volumeMode", "Filesystem"),
+                "volumeMode": volume_mode_of(claim),
                 **source,
             },
         }

@@ -18,13 +18,11 @@ from kubesim.api.requests import Options, Propagation, Request, delete, get, pat
 from kubesim.api.scheme import Kind
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, NotYetError, Reconcile, Wait, Worker
+from kubesim.controllers.controller_history import CONFLICT_WAITS_NS
 from kubesim.controllers.dependency_graph import FOREGROUND, ORPHAN, Graph, Node, named
 from kubesim.errors import ApiError
-from kubesim.sim.loop import MILLISECOND
 
 INVALID_NAMESPACE = "OwnerRefInvalidNamespace"
-# Upstream: client-go/util/retry/util.go:DefaultBackoff @v1.36
-_CONFLICT_WAITS_NS = (10 * MILLISECOND, 50 * MILLISECOND, 250 * MILLISECOND)
 
 
 class _AbsentError(Exception):
@@ -251,7 +249,7 @@ def _unblock_owners(kind: Kind, node: Node) -> Request:
 
 def _remove_finalizer(kind: Kind, node: Node, finalizer: str) -> Generator[Request | Wait, Any, None]:
     """Take the finalizer off, trying again where somebody else writes at the same time."""
-    for wait_ns in (*_CONFLICT_WAITS_NS, 0):
+    for wait_ns in (*CONFLICT_WAITS_NS, 0):
         try:
             metadata = (yield _get(kind, node))["metadata"]
             finalizers = metadata.get("finalizers") or []

@@ -11,15 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from kubesim.api.objects import Object, annotations_of
-from kubesim.controllers.persistent_volume_plan import (
-    BOUND_BY_CONTROLLER,
-    IN_TREE_FINALIZER,
-    IN_TREE_PREFIX,
-    csi_name,
-    mode_of,
-    requested_storage,
-)
-from kubesim.controllers.volume_claims import PROVISIONED_BY, claim_reference, class_name_of, provisioned_name
+from kubesim.api.volume_binding import BOUND_BY_CONTROLLER, class_name_of, volume_mode_of
+from kubesim.controllers.persistent_volume_plan import IN_TREE_FINALIZER, IN_TREE_PREFIX, csi_name, requested_storage
+from kubesim.controllers.volume_claims import PROVISIONED_BY, claim_reference, provisioned_name
 from kubesim.sim.chooser import Stream
 
 HOST_PATH: Final = "kubernetes.io/host-path"
@@ -46,7 +40,7 @@ def explain_no_volume(claim: Object, storage_class: Object) -> str:
         options = " ".join(storage_class["mountOptions"])
         why = f'StorageClass "{name}" has mount options [{options}]'
         return f"Mount options are not supported by the provisioner but {why}"
-    if mode_of(claim) == "Block":
+    if volume_mode_of(claim) == "Block":
         why = f"{HOST_PATH} does not support block volume provisioning"
         return f'Failed to provision volume with StorageClass "{name}": {why}'
     return ""

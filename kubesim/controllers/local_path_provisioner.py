@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from kubesim.api.objects import Object, labels_of
+from kubesim.api.volume_binding import volume_mode_of
 from kubesim.controllers.base import ControllerContext
 from kubesim.controllers.external_provisioner import Driver, ExternalProvisioner, ProvisionError
 from kubesim.controllers.persistent_volume_plan import IN_TREE_PREFIX, csi_name
@@ -98,7 +99,7 @@ def local_path_source(claim: Object, storage_class: Object, node: Object | None)
 def network_disk_source(claim: Object, storage_class: Object, _node: Object | None) -> tuple[Object, dict[str, str]]:
     """A disk by the name of its volume."""
     source: Object = {"driver": csi_name(storage_class["provisioner"]), "volumeHandle": provisioned_name(claim)}
-    if claim["spec"].get("volumeMode", "Filesystem") == "Filesystem":
+    if volume_mode_of(claim) == "Filesystem":
         parameters = storage_class.get("parameters") or {}
         source["fsType"] = parameters.get("csi.storage.k8s.io/fstype", "ext4")
     spec: Object = {"csi": source}

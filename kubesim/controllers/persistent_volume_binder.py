@@ -14,22 +14,21 @@ from typing import Any, Final, final
 from kubesim.api.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS
 from kubesim.api.objects import Key, Object, annotations_of, key_of
 from kubesim.api.requests import get
+from kubesim.api.volume_binding import (
+    BIND_COMPLETED,
+    SELECTED_NODE,
+    class_name_of,
+    is_bound_to,
+    volume_mode_of,
+    waits_for_consumer,
+)
 from kubesim.client.recorder import Recorder
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers import persistent_volume_plan as plan
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Step, Worker
 from kubesim.controllers.persistent_volume_copies import VolumeCopies
 from kubesim.controllers.persistent_volume_operations import VolumeOperations
-from kubesim.controllers.volume_claims import (
-    SELECTED_NODE,
-    class_name_of,
-    default_class,
-    has_class,
-    index_by_claim,
-    is_terminated,
-    pods_using,
-    waits_for_consumer,
-)
+from kubesim.controllers.volume_claims import default_class, has_class, index_by_claim, is_terminated, pods_using
 from kubesim.errors import ApiError
 from kubesim.sim.loop import SECOND
 
@@ -119,7 +118,7 @@ class PersistentVolumeBinder:
         if claim is None:
             self._unsettled_claims.pop(key, None)
             return DONE
-        if plan.BIND_COMPLETED in annotations_of(claim):
+        if BIND_COMPLETED in annotations_of(claim):
             yield from self._sync_bound(claim)
         elif claim["spec"].get("volumeName"):
             yield from self._sync_requested(claim)
@@ -182,7 +181,7 @@ class PersistentVolumeBinder:
                 yield from self._copies.write_claim_phase(claim, "Pending")
             else:
                 yield from self._bind(volume, claim)
-        elif plan.is_bound_to(volume, claim):
+        elif is_bound_to(volume, claim):
             yield from self._bind(volume, claim)
         else:
             text = f'volume "{name}" already bound to a different claim.'
@@ -237,7 +236,7 @@ class PersistentVolumeBinder:
         if claim is None:
             yield from self._release(volume)
         elif not claim["spec"].get("volumeName"):
-            if plan.mode_of(claim) == plan.mode_of(volume):
+            if volume_mode_of(claim) == volume_mode_of(volume):
                 self._claim_queue.add(key_of(claim))
             else:
                 self._tell_of_mismatch(volume, claim)

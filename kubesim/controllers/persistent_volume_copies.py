@@ -13,10 +13,10 @@ from kubesim.api.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from kubesim.api.objects import Object, key_of
 from kubesim.api.requests import update
 from kubesim.api.scheme import Kind
+from kubesim.api.volume_binding import class_name_of
 from kubesim.client.informer import Lister
 from kubesim.controllers import persistent_volume_plan as plan
 from kubesim.controllers.base import Step
-from kubesim.controllers.volume_claims import class_name_of
 
 _CANDIDATES: Final = "candidates"
 Written = Generator[Step, Any, Object]

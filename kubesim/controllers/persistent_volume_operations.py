@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, final
 from kubesim.api.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from kubesim.api.objects import Key, Object, key_of
 from kubesim.api.requests import create, delete, get
+from kubesim.api.volume_binding import class_name_of
 from kubesim.client.recorder import Recorder
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers import persistent_volume_plan as plan
@@ -26,7 +27,7 @@ from kubesim.controllers.in_tree_volumes import (
     is_deleted_in_tree,
 )
 from kubesim.controllers.persistent_volume_copies import VolumeCopies
-from kubesim.controllers.volume_claims import class_name_of, provisioned_name
+from kubesim.controllers.volume_claims import provisioned_name
 from kubesim.errors import ApiError
 
 # Upstream starts a goroutine for each; the number only bounds how many are under way here.

@@ -12,16 +12,14 @@ from typing import Final
 from kubesim.api.objects import Object, annotations_of, labels_of, with_metadata, with_status
 from kubesim.api.quantity import compare, value
 from kubesim.api.selectors import compile_selector
+from kubesim.api.volume_binding import BIND_COMPLETED, BOUND_BY_CONTROLLER, class_name_of, is_bound_to, volume_mode_of
 from kubesim.controllers.volume_claims import (
     BETA_STORAGE_PROVISIONER,
     PROVISIONED_BY,
     STORAGE_PROVISIONER,
     claim_reference,
-    class_name_of,
 )
 
-BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
-BOUND_BY_CONTROLLER: Final = "pv.kubernetes.io/bound-by-controller"
 # What keeps a volume of an in-tree plugin until its contents are deleted.
 IN_TREE_FINALIZER: Final = "kubernetes.io/pv-controller"
 IN_TREE_PREFIX: Final = "kubernetes.io/"
@@ -51,12 +49,6 @@ def phase_of(obj: Object) -> str:
     return phase
 
 
-def mode_of(obj: Object) -> str:
-    """Filesystem or Block, of a claim or a volume."""
-    mode: str = obj["spec"].get("volumeMode", "Filesystem")
-    return mode
-
-
 def _capacity(volume: Object) -> str | int:
     capacity: str | int = (volume["spec"].get("capacity") or {}).get("storage", 0)
     return capacity
@@ -74,17 +66,6 @@ def _attributes_class(obj: Object) -> str:
     return name
 
 
-def is_bound_to(volume: Object, claim: Object) -> bool:
-    """Whether the volume is reserved for the claim, by name, and by uid if it says one."""
-    reference = volume["spec"].get("claimRef")
-    if reference is None:
-        return False
-    metadata = claim["metadata"]
-    if (reference.get("namespace"), reference.get("name")) != (metadata["namespace"], metadata["name"]):
-        return False
-    return not reference.get("uid") or reference["uid"] == metadata["uid"]
-
-
 def explain_mismatch(volume: Object, claim: Object) -> str:
     """Why a volume that the claim names cannot be its own, or nothing. Upstream: checkVolumeSatisfyClaim @v1.36"""
     metadata = volume["metadata"]
@@ -96,7 +77,7 @@ def explain_mismatch(volume: Object, claim: Object) -> str:
         return "storageClassName does not match"
     if _attributes_class(volume) != _attributes_class(claim):
         return "volumeAttributesClassName does not match"
-    if mode_of(volume) != mode_of(claim):
+    if volume_mode_of(volume) != volume_mode_of(claim):
         return "incompatible volumeMode"
     if not set(claim["spec"].get("accessModes") or ()).issubset(volume["spec"].get("accessModes") or ()):
         return "incompatible accessMode"
@@ -133,7 +114,7 @@ def _find_among(claim: Object, volumes: list[Object], *, is_delayed: bool) -> Ob
         if (
             (volume["spec"].get("claimRef") is not None and not is_reserved)
             or "deletionTimestamp" in volume["metadata"]
-            or mode_of(volume) != mode_of(claim)
+            or volume_mode_of(volume) != volume_mode_of(claim)
             or _attributes_class(volume) != _attributes_class(claim)
             or compare(_capacity(volume), requested) < 0
         ):

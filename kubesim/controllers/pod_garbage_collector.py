@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any, final
 
-from kubesim.api.conditions import is_condition_true, with_condition
+from kubesim.api.conditions import with_condition
 from kubesim.api.kinds import NODE, POD
 from kubesim.api.objects import Object
 from kubesim.api.requests import Options, Request, delete, get, patch
 from kubesim.api.timestamps import to_time
 from kubesim.client.workqueue import WorkQueue
+from kubesim.controllers.attach_detach import is_healthy, is_out_of_service
 from kubesim.controllers.base import ControllerContext, Reconcile, Result, Worker
 from kubesim.controllers.together import together
 from kubesim.errors import ApiError
@@ -98,10 +99,7 @@ class PodGarbageCollector:
 
     def _is_out_of_service(self, node_name: str) -> bool:
         node = self._nodes.get("", node_name)
-        if node is None or is_condition_true((node.get("status") or {}).get("conditions"), "Ready"):
-            return False
-        taints = (node.get("spec") or {}).get("taints") or ()
-        return any(taint["key"] == "node.kubernetes.io/out-of-service" for taint in taints)
+        return not is_healthy(node) and is_out_of_service(node)
 
     def _collect_orphans(self) -> Generator[Any, Any, None]:
         bound = self._bound_to_missing()

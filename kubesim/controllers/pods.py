@@ -56,11 +56,6 @@ def is_active(pod: Object) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") not in ("Succeeded", "Failed")
 
 
-def is_terminating(pod: Object) -> bool:
-    """Being deleted and not yet finished."""
-    return "deletionTimestamp" in pod["metadata"] and pod["status"].get("phase") not in ("Succeeded", "Failed")
-
-
 def ready_condition(pod: Object) -> Object | None:
     """The Pod's Ready condition if it is True."""
     for condition in pod["status"].get("conditions") or ():

@@ -242,7 +242,7 @@ class ReplicaSetController:
             replies = yield (request,) * batch
             for reply in replies:
                 if isinstance(reply, ApiError):
-                    if any(cause.reason == "NamespaceTerminating" for cause in reply.causes):
+                    if reply.is_namespace_terminating:
                         # Counted as a success, upstream too: what is still expected then keeps it from trying again.
                         continue
                     self._expectations.creation_observed(key)

@@ -60,7 +60,7 @@ class ServiceAccountController:
         try:
             yield create(SERVICE_ACCOUNT, account)
         except ApiError as error:
-            is_terminating = any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+            is_terminating = error.is_namespace_terminating
             if error.reason != "AlreadyExists" and not is_terminating:
                 raise
         return DONE
@@ -101,7 +101,7 @@ class RootCaPublisher:
             try:
                 yield create(CONFIG_MAP, wanted)
             except ApiError as error:
-                if not any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+                if not error.is_namespace_terminating:
                     raise
         elif found.get("data") != _CA_DATA:
             yield update(CONFIG_MAP, {**found, "data": _CA_DATA})

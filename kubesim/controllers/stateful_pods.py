@@ -21,8 +21,8 @@ from kubesim.controllers.claim_retention import (
     policy_of,
     with_owners,
 )
+from kubesim.controllers.consistency import WrittenRevisions
 from kubesim.controllers.controller_history import CONFLICT_WAITS_NS, Requests
-from kubesim.controllers.own_writes import OwnWrites
 from kubesim.controllers.statefulset_plan import (
     claims_of,
     identity_matches,
@@ -42,7 +42,7 @@ def _wrapped(why: str, error: ApiError) -> ApiError:
 class StatefulPods:
     """The acts on single Pods. `pods` and `claims` are listers, so what they show may be behind."""
 
-    def __init__(self, recorder: Recorder, own_writes: OwnWrites, pods: Lister, claims: Lister) -> None:
+    def __init__(self, recorder: Recorder, own_writes: WrittenRevisions, pods: Lister, claims: Lister) -> None:
         self._recorder = recorder
         self._own_writes = own_writes
         self._pods = pods

@@ -14,11 +14,12 @@ from collections.abc import Generator, Sequence
 from typing import Any, final
 
 from kubesim.api.kinds import CONTROLLER_REVISION, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET
-from kubesim.api.objects import Key, Object, controller_of, key_of, labels_of
+from kubesim.api.objects import Key, Object, controller_of, is_deleting, key_of, labels_of
 from kubesim.api.requests import delete, update
 from kubesim.api.selectors import compile_selector
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Result, Step, Wait, Worker
+from kubesim.controllers.consistency import WrittenRevisions
 from kubesim.controllers.controller_history import (
     Requests,
     beyond_limit,
@@ -28,7 +29,6 @@ from kubesim.controllers.controller_history import (
     renumber_revision,
     template_in,
 )
-from kubesim.controllers.own_writes import LOOK_AGAIN_NS, OwnWrites
 from kubesim.controllers.pods import available_in_ns, index_by_controller, is_ready, orphans_in, pods_of
 from kubesim.controllers.refs import claim
 from kubesim.controllers.stateful_pods import StatefulPods
@@ -39,7 +39,6 @@ from kubesim.controllers.statefulset_plan import (
     first_unavailable,
     identity_matches,
     is_created,
-    is_going,
     is_healthy,
     is_stale,
     max_unavailable_of,
@@ -61,6 +60,8 @@ _BATCH_MAX = 500
 # Upstream: client-go/util/retry/util.go:DefaultRetry, without its jitter
 _STATUS_TRIES = 5
 _STATUS_WAIT_NS = 10 * MILLISECOND
+# Upstream fails the sync of a Set whose writes are not seen yet; its key comes back after a back-off that begins so.
+_LOOK_AGAIN_NS = 5 * MILLISECOND
 
 
 @final
@@ -83,7 +84,7 @@ class StatefulSetController:
         index_by_controller(self._pods)
         index_by_controller(self._revisions)
         claims = informers.informer(PERSISTENT_VOLUME_CLAIM)
-        self._own_writes = OwnWrites(informers.informer(POD), informers.informer(STATEFUL_SET), claims)
+        self._own_writes = WrittenRevisions(informers)
         self._control = StatefulPods(context.recorder, self._own_writes, self._pods, claims.lister)
         informers.informer(STATEFUL_SET).add_handler(self._enqueue, lambda _, new: self._enqueue(new), self._enqueue)
         informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, self._on_pod_delete)
@@ -113,7 +114,7 @@ class StatefulSetController:
         owner = self._owner_of(pod)
         if owner is not None:
             self._enqueue(owner)
-        elif controller_of(pod) is None and not is_going(pod):
+        elif controller_of(pod) is None and not is_deleting(pod):
             self._enqueue_adopters(pod)
 
     def _on_pod_update(self, old: Object, new: Object) -> None:
@@ -138,8 +139,8 @@ class StatefulSetController:
 
     def reconcile(self, key: Key) -> Reconcile:
         """Bring the Pods, claims, revisions and status of one StatefulSet up to date."""
-        if self._own_writes.is_behind(key):
-            return Result(LOOK_AGAIN_NS)
+        if self._own_writes.lag(key):
+            return Result(_LOOK_AGAIN_NS)
         stateful_set = self._sets.get(*key)
         if stateful_set is None:
             self._own_writes.forget(key)
@@ -197,7 +198,7 @@ class StatefulSetController:
         Upstream: stateful_set_control.go:updateStatefulSet
         """
         status = compute_status(view, pods, collisions, now_ns)
-        if is_going(view.stateful_set):
+        if is_deleting(view.stateful_set):
             return None, status
         try:
             blocked = yield from self._establish(view, now_ns)
@@ -241,7 +242,7 @@ class StatefulSetController:
         Returns whether an ordered set must stop here. Upstream: stateful_set_control.go:processReplica
         """
         if phase_of(pod) in ("Failed", "Succeeded"):
-            if not is_going(pod):
+            if not is_deleting(pod):
                 yield from self._control.delete(stateful_set, pod)
             return True
         if not is_created(pod):
@@ -250,7 +251,9 @@ class StatefulSetController:
             return True
         if phase_of(pod) == "Pending":
             yield from self._control.create_missing_claims(stateful_set, pod)
-        if ordered and (is_going(pod) or not is_healthy(pod, stateful_set["spec"].get("minReadySeconds", 0), now_ns)):
+        if ordered and (
+            is_deleting(pod) or not is_healthy(pod, stateful_set["spec"].get("minReadySeconds", 0), now_ns)
+        ):
             return True
         matches = identity_matches(pod) and storage_matches(stateful_set, pod)
         if not matches or not self._control.claims_match(stateful_set, pod):
@@ -261,7 +264,7 @@ class StatefulSetController:
         self, stateful_set: Object, pod: Object, unhealthy: Object | None, ordered: bool, now_ns: int
     ) -> Requests:
         """One Pod too many: delete it, unless one that is worse off should go first. Upstream: processCondemned"""
-        if is_going(pod):
+        if is_deleting(pod):
             return True
         min_ready_s = stateful_set["spec"].get("minReadySeconds", 0)
         if ordered and pod is not unhealthy and not is_healthy(pod, min_ready_s, now_ns):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kubesim.api.int_or_string import resolve
-from kubesim.api.objects import Object, labels_of
+from kubesim.api.objects import Object, is_deleting, labels_of
 from kubesim.controllers.pods import is_available
 from kubesim.controllers.replicaset import pod_from_template
 
@@ -160,11 +160,6 @@ def is_created(pod: Object) -> bool:
     return phase_of(pod) != ""
 
 
-def is_going(pod: Object) -> bool:
-    """Whether the Pod is being deleted."""
-    return "deletionTimestamp" in pod["metadata"]
-
-
 def is_healthy(pod: Object, min_ready_s: int, now_ns: int) -> bool:
     """Running, and ready for `minReadySeconds`."""
     return phase_of(pod) == "Running" and is_available(pod, min_ready_s, now_ns)
@@ -172,7 +167,7 @@ def is_healthy(pod: Object, min_ready_s: int, now_ns: int) -> bool:
 
 def is_unavailable(pod: Object, min_ready_s: int, now_ns: int) -> bool:
     """Whether the Pod is not there, on its way out, or not ready for long enough."""
-    return not is_created(pod) or is_going(pod) or not is_available(pod, min_ready_s, now_ns)
+    return not is_created(pod) or is_deleting(pod) or not is_available(pod, min_ready_s, now_ns)
 
 
 def revision_of(pod: Object) -> str:
@@ -205,13 +200,13 @@ def plan_rolling_update(view: View, max_unavailable: int | None, now_ns: int) ->
     targets = list(reversed(view.replicas[partition:]))
     if max_unavailable is None:
         for pod in targets:
-            if revision_of(pod) != view.update_revision and not is_going(pod):
+            if revision_of(pod) != view.update_revision and not is_deleting(pod):
                 return [pod]
             if is_unavailable(pod, min_ready_s, now_ns):
                 return []
         return []
     room = max_unavailable - sum(is_unavailable(pod, min_ready_s, now_ns) for pod in view.replicas)
-    outdated = [pod for pod in targets if revision_of(pod) != view.update_revision and not is_going(pod)]
+    outdated = [pod for pod in targets if revision_of(pod) != view.update_revision and not is_deleting(pod)]
     return outdated[: max(0, room)]
 
 
@@ -235,7 +230,7 @@ def compute_status(view: View, pods: Iterable[Object], collision_count: int, now
         if phase_of(pod) == "Running" and is_available(pod, 0, now_ns):
             ready += 1
             available += is_available(pod, min_ready_s, now_ns)
-        if not is_going(pod):
+        if not is_deleting(pod):
             revision = revision_of(pod)
             current += revision == view.current_revision
             updated += revision == view.update_revision

@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from kubesim.api.objects import Object, annotations_of
+from kubesim.api.volume_binding import CLASS_ANNOTATION
 from kubesim.client.informer import Lister
 
-SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 STORAGE_PROVISIONER: Final = "volume.kubernetes.io/storage-provisioner"
 BETA_STORAGE_PROVISIONER: Final = "volume.beta.kubernetes.io/storage-provisioner"
 PROVISIONED_BY: Final = "pv.kubernetes.io/provisioned-by"
-_CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 _DEFAULT_CLASS_ANNOTATIONS: Final = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
@@ -61,21 +60,9 @@ def is_terminated(pod: Object) -> bool:
     return all("terminated" in state or "waiting" in state for state in states)
 
 
-def class_name_of(obj: Object) -> str:
-    """The storage class that a claim or a volume names, or nothing."""
-    annotated = annotations_of(obj).get(_CLASS_ANNOTATION)
-    name: str = annotated if annotated is not None else obj["spec"].get("storageClassName") or ""
-    return name
-
-
 def has_class(claim: Object) -> bool:
     """Whether the claim says anything of a class; the empty one says that it wants none."""
-    return _CLASS_ANNOTATION in annotations_of(claim) or claim["spec"].get("storageClassName") is not None
-
-
-def waits_for_consumer(storage_class: Object | None) -> bool:
-    """Whether the class leaves the choice of a volume to the scheduler."""
-    return storage_class is not None and storage_class.get("volumeBindingMode") == "WaitForFirstConsumer"
+    return CLASS_ANNOTATION in annotations_of(claim) or claim["spec"].get("storageClassName") is not None
 
 
 def default_class(classes: Iterable[Object]) -> Object | None:

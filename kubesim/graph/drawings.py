@@ -20,15 +20,14 @@ def to_mermaid(graph: Graph) -> Iterator[str]:
     for vertex in graph.of_kind("users", "service", "volume"):
         yield f"  {_mermaid(vertex, names)}"
     for node in graph.of_kind("node"):
-        pods = [pod for pod in graph.of_kind("pod") if pod.node == node.name]
+        pods = graph.pods_on(node.name)
         if pods:
             yield f'  subgraph {names[node.id]}["{node.name}"]'
             for pod in pods:
                 yield f"    {_mermaid(pod, names)}"
             yield "  end"
-    for pod in graph.of_kind("pod"):
-        if not pod.node:
-            yield f"  {_mermaid(pod, names)}"
+    for pod in graph.pods_on(""):
+        yield f"  {_mermaid(pod, names)}"
     for edge in graph.edges:
         if edge.why != _RUNS_ON:
             label = f"|{edge.why}|" if edge.why in ("calls", "mounts") else ""
@@ -53,7 +52,7 @@ def to_dot(graph: Graph) -> Iterator[str]:
     for vertex in graph.of_kind("users", "service", "volume"):
         yield f"  {_dot(vertex, points)}"
     for node in graph.of_kind("node"):
-        pods = [pod for pod in graph.of_kind("pod") if pod.node == node.name]
+        pods = graph.pods_on(node.name)
         if pods:
             yield f"  subgraph {_quoted(f'cluster_{node.name}')} {{"
             yield f"    label={_quoted(node.name)}"
@@ -62,9 +61,8 @@ def to_dot(graph: Graph) -> Iterator[str]:
             for pod in pods:
                 yield f"    {_dot(pod, points)}"
             yield "  }"
-    for pod in graph.of_kind("pod"):
-        if not pod.node:
-            yield f"  {_dot(pod, points)}"
+    for pod in graph.pods_on(""):
+        yield f"  {_dot(pod, points)}"
     for edge in graph.edges:
         if edge.why != _RUNS_ON:
             yield f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(edge.why)}]"

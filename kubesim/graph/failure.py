@@ -47,7 +47,8 @@ def find_failures(graph: Graph) -> list[Failure]:
 
 def working_parts(graph: Graph, failed: Iterable[str]) -> dict[str, None]:
     """The ids of what works while these parts do not, in the graph's order."""
-    working = {each: None for each in graph.vertices if each not in set(failed)}
+    lost = set(failed)
+    working = {each: None for each in graph.vertices if each not in lost}
     while True:
         broken = [each for each in working if not _works(graph, graph.vertices[each], working)]
         if not broken:

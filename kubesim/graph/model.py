@@ -61,6 +61,10 @@ class Graph:
         """All parts of these kinds."""
         return [vertex for vertex in self.vertices.values() if vertex.kind in kinds]
 
+    def pods_on(self, node: str) -> list[Vertex]:
+        """The Pods on the node of this name; those on no node for the empty one."""
+        return [pod for pod in self.of_kind("pod") if pod.node == node]
+
 
 def identify(kind: str, namespace: str, name: str) -> str:
     """A vertex's id."""

@@ -41,13 +41,11 @@ class PortView:
         "is_internal_local",
         "local",
         "name",
-        "node_port",
         "port",
     )
 
     def __init__(self, spec: Object, port: Object, slices: Iterable[Object]) -> None:
         self.port: int = port["port"]
-        self.node_port: int = port.get("nodePort", 0)
         self.name: str = port.get("name", "")
         self.is_internal_local = spec.get("internalTrafficPolicy") == "Local"
         self.is_external_local = spec.get("externalTrafficPolicy") == "Local"

@@ -91,20 +91,6 @@ class Links:
             self._faults[source, target] = fault
         self._update()
 
-    def is_down(self, node: str) -> bool:
-        """Whether the node has no power."""
-        return node in self._down
-
-    def is_sound(self, source: str, target: str) -> bool:
-        """Whether nothing is wrong between two nodes, in either direction."""
-        return not self._troubled or not (
-            source in self._down
-            or target in self._down
-            or (source != target and (source in self._cut_off or target in self._cut_off))
-            or (source, target) in self._faults
-            or (target, source) in self._faults
-        )
-
     def _mark(self, nodes: dict[str, None], node: str, is_marked: bool) -> None:
         if is_marked:
             nodes[node] = None

@@ -56,7 +56,7 @@ def _mount_status(mount: Object) -> Object:
 class PodFacts:
     """The containers in order of the spec (`main` sorted by name in `main_by_name`), and the Pod's resources."""
 
-    __slots__ = ("by_name", "has_probes", "has_sidecars", "init", "main", "main_by_name", "restart_policy", "volumes")
+    __slots__ = ("by_name", "has_probes", "init", "main", "main_by_name", "restart_policy", "volumes")
 
     def __init__(self, spec: Object) -> None:
         init_specs = spec.get("initContainers") or ()
@@ -68,7 +68,6 @@ class PodFacts:
         self.main = tuple(ContainerFacts(item, "main", waiting) for item in spec["containers"])
         self.main_by_name = self.main if len(self.main) == 1 else tuple(sorted(self.main, key=lambda facts: facts.name))
         self.by_name = {facts.name: facts for facts in (*self.init, *self.main)}
-        self.has_sidecars = any(facts.role == "sidecar" for facts in self.init)
         self.has_probes = any(facts.has_probes for facts in self.by_name.values())
         self.restart_policy: str = spec.get("restartPolicy", "Always")
         self.volumes: list[Object] = spec.get("volumes") or []

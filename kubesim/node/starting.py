@@ -40,8 +40,6 @@ _ATTACH_TIMEOUT_NS = 123 * SECOND
 def mount_volumes(worker: PodWorker) -> Sequence:
     """Steps that return None once all volumes are mounted, or the text of an error after which to sync again later."""
     wanted = worker.facts.volumes
-    if not wanted:
-        return None
     retry_ns = _MOUNT_RETRY_NS
     waited_ns = 0
     volumes: dict[str, Volume] = {}

@@ -59,7 +59,7 @@ def kill_container(worker: PodWorker, kill: Kill, grace_s: int, turn: Call | Non
     yield lambda on_done: worker.node.runtime.stop_container(record, grace_s * SECOND, on_done)
 
 
-def kill_all(worker: PodWorker, grace_s: int | None = None) -> Sequence:
+def kill_all(worker: PodWorker) -> Sequence:
     """Steps that stop everything that runs: at once, but sidecars one after the other behind the main containers."""
     sandbox = worker.sandbox
     if sandbox is None:
@@ -73,12 +73,12 @@ def kill_all(worker: PodWorker, grace_s: int | None = None) -> Sequence:
     if not running:
         return
     if len(running) == 1:
-        yield from kill_container(worker, running[0], grace_of(worker, running[0]) if grace_s is None else grace_s)
+        yield from kill_container(worker, running[0], grace_of(worker, running[0]))
         return
     latches = {kill.facts.name: Latch() for kill in running}
 
     def one(kill: Kill, turn: Call | None) -> Sequence:
-        yield from kill_container(worker, kill, grace_of(worker, kill) if grace_s is None else grace_s, turn)
+        yield from kill_container(worker, kill, grace_of(worker, kill), turn)
         latches[kill.facts.name].open()
 
     sequences = [one(kill, _turn(worker, running, kill, latches)) for kill in running]

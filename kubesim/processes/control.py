@@ -13,13 +13,13 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from kubesim.cluster.faults import EXIT_SIGKILL
 from kubesim.errors import ApiError, UserError
 from kubesim.processes.command import exec_spec
 from kubesim.processes.run_folder import RunFolder
 from kubesim.processes.stack import ProcessStack
 
 _LINE_MAX: Final = 64 * 1024 * 1024
-_SIGKILL_CODE: Final = 137
 Words = dict[str, Any]
 
 
@@ -83,7 +83,7 @@ class ControlServer:
     def _crash(self, words: Words) -> str:
         cluster = self._stack.cluster
         pod = cluster.ready_pod_of(words["reference"], words["namespace"])
-        cluster.faults.crash(pod, words["container"], _SIGKILL_CODE)
+        cluster.faults.crash(pod, words["container"], EXIT_SIGKILL)
         return str(pod["metadata"]["name"])
 
     def _logs(self, words: Words) -> str:

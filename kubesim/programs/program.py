@@ -15,10 +15,8 @@ from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import Loop
 
 SIGKILL = 9
-SIGTERM = 15
 # What a process that ends by a signal reports: 128 + the signal's number.
 EXIT_KILLED = 128 + SIGKILL
-EXIT_TERMINATED = 128 + SIGTERM
 
 
 @final

@@ -54,7 +54,6 @@ class RunningProcess:
         "ending",
         "env",
         "loop",
-        "memory_bytes",
         "namespace",
         "node_name",
         "output",
@@ -86,7 +85,6 @@ class RunningProcess:
         self.annotations = place.annotations
         self.volumes = place.volumes
         self.ending: Ending | None = None
-        self.memory_bytes = 0
         # Lines with the instants at which they were written.
         self.output: list[tuple[int, str]] = []
         self._limit_bytes = place.limit_bytes
@@ -154,7 +152,6 @@ class RunningProcess:
             del output[0]
 
     def use_memory(self, total_bytes: int) -> None:
-        self.memory_bytes = total_bytes
         if self._limit_bytes and total_bytes > self._limit_bytes:
             self._end(Ending(EXIT_KILLED, "OOMKilled"))
 

@@ -1,4 +1,4 @@
-"""What a scenario file can say, as values. A file knows nothing of what runs it: a simulator or a real cluster.
+"""What a scenario file can say, as values. A file knows nothing of what runs it: a simulator or real processes.
 
 `fields.py` turns YAML into these and is strict about it; docs/scenarios.md is their reference for users.
 """

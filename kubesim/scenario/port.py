@@ -1,4 +1,4 @@
-"""What a scenario needs of the cluster that it runs on. One body drives the simulator, another a real cluster.
+"""What a scenario needs of the cluster that it runs on. One body drives the simulator, another real processes.
 
 References are KIND/NAME or NAMESPACE/KIND/NAME texts (`split_reference`); without a namespace they mean the one object
 of that kind and name. Instants are ns since the

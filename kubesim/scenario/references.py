@@ -113,6 +113,7 @@ def _is_foretold(plural: str, name: str, objects: Sequence[tuple[Kind, Object]])
                 return True
         if plural == "persistentvolumeclaims" and kind.kind == "StatefulSet":
             for template in obj["spec"].get("volumeClaimTemplates") or ():
-                if re.fullmatch(re.escape(f"{template['metadata']['name']}-{owner}") + r"-\d+", name):
+                claim = (template.get("metadata") or {}).get("name", "")
+                if re.fullmatch(re.escape(f"{claim}-{owner}") + r"-\d+", name):
                     return True
     return False

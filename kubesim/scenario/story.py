@@ -82,7 +82,7 @@ class _Planner:
 
     def __init__(self, objects: Sequence[Object]) -> None:
         self._objects = objects
-        self.workloads = [obj for obj in objects if obj["kind"] in _WORKLOADS and _replicas(obj) > 0]
+        self.workloads = [obj for obj in objects if obj["kind"] in _WORKLOADS and _is_whole(obj) and _replicas(obj) > 0]
         self._front: Object | None = None
         self._back: Object | None = None
 
@@ -157,8 +157,8 @@ class _Planner:
 def _service_with_users(objects: Sequence[Object], workloads: Sequence[Object]) -> tuple[Object | None, Object | None]:
     """The Service that gets the users, and the workload behind it."""
     found: list[tuple[int, Object, Object]] = []
-    for service in (obj for obj in objects if obj["kind"] == "Service"):
-        spec = service["spec"]
+    for service in (obj for obj in objects if obj["kind"] == "Service" and "name" in obj["metadata"]):
+        spec = service.get("spec") or {}
         selector = spec.get("selector")
         if (
             not selector
@@ -178,6 +178,13 @@ def _service_with_users(objects: Sequence[Object], workloads: Sequence[Object]) 
         return None, None
     _, service, workload = min(found, key=lambda each: each[0])
     return service, workload
+
+
+def _is_whole(obj: Object) -> bool:
+    """Whether a step can name it and its image; what it lacks otherwise is for the API server to say."""
+    pod = ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
+    containers: list[Object] = pod.get("containers") or []
+    return "name" in obj["metadata"] and bool(containers) and "image" in containers[0]
 
 
 def _name(obj: Object) -> str:

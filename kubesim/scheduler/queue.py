@@ -7,7 +7,6 @@ Upstream: pkg/scheduler/backend/queue/{scheduling_queue,backoff_queue,active_que
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any, Final, final
@@ -183,7 +182,7 @@ class SchedulingQueue:
         else:
             self._requeue(queued, now_ns)
 
-    def move(self, happening: Happening, now_ns: int, applies: Callable[[QueuedPod], bool] | None = None) -> None:
+    def move(self, happening: Happening, now_ns: int) -> None:
         """Something has happened: Pods of the pool for which it may matter come back."""
         refused_by = self._refused_by
         for plugin in INTERESTED[happening.event]:
@@ -192,7 +191,7 @@ class SchedulingQueue:
         else:
             return
         for queued in list(self._pool.values()):
-            if (applies is None or applies(queued)) and not queued.is_gated and self._is_worth(queued, happening):
+            if not queued.is_gated and self._is_worth(queued, happening):
                 self._requeue(queued, now_ns)
 
     def activate(self, uid: str) -> None:

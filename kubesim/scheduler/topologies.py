@@ -206,11 +206,11 @@ class Topologies:
     def spread_scores(self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int) -> list[int | None]:
         """The raw spreading score of each group; None where a label that all must have is missing."""
         indices = [index + _FIRST for index in self._soft_dimensions]
-        scored = list(groups)
+        scored = groups
         if self._needs_all:
             scored = [group for group in groups if all(group.standings[i] is not None for i in indices)]
             for group in groups:
-                if group not in scored:
+                if any(group.standings[i] is None for i in indices):
                     node_count -= sum(count_within(positions, ranges) for positions in group.levels.values())
         terms = []
         for constraint, index in zip(self.soft, self._soft_dimensions, strict=True):

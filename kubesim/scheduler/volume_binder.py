@@ -11,9 +11,10 @@ from typing import Final, NamedTuple, final
 from kubesim.api.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from kubesim.api.objects import Object, annotations_of, with_metadata
 from kubesim.api.requests import Request, update
+from kubesim.api.volume_binding import BOUND_BY_CONTROLLER, SELECTED_NODE
 from kubesim.client.port import Client, Reply
 from kubesim.errors import ApiError
-from kubesim.scheduler.plugins.claims import BOUND_BY_CONTROLLER, SELECTED_NODE, is_fully_bound
+from kubesim.scheduler.plugins.claims import is_fully_bound
 from kubesim.scheduler.plugins.volume_binding import Plan, VolumeBinding
 from kubesim.scheduler.snapshot import Listers
 from kubesim.sim.loop import SECOND, Loop

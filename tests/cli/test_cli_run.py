@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,21 @@ def test_help_is_quick_to_import():
     )
 
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_without_its_packages():
+    """Where nothing has been installed it says what to do."""
+    found = subprocess.run(
+        [sys.executable, "-S", "-m", "kubesim", "run", STACK],
+        cwd=ROOT,
+        env={name: text for name, text in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (found.returncode, found.stdout) == (2, "")
+    assert re.fullmatch(r"error: the package '\w+' is not installed here; run: pip install -e \.\n", found.stderr)
 
 
 def test_version(capsys):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# What a busy machine of two cores adds to a wait: seconds, and a share of the wait.
 # A probe that meets a container which is just ending: a matter of milliseconds.
 CHANCE = ("desc = context canceled", "no running task found", "container is in CONTAINER_EXITED state")
 # What sums up several Pods shows every moment of them all: only states that last are compared.
@@ -15,7 +14,9 @@ LASTING_S = 2.5
 COUNTS = {"FailedScheduling": (3, 0.6), "BackOff": (2, 0.4), "Unhealthy": (2, 1.0)}
 # What users do comes when they do it.
 USERS_FIELDS = {"deleting", "unschedulable", "taints"}
+# Writes this close together may be recorded as one.
 COALESCED_S = 0.6
+# What a busy machine of two cores adds to a wait: seconds, and a share of the wait.
 SLACK_S = 1.6
 SLACK_SHARE = 0.12
 BACKOFF_SHARE = 0.5

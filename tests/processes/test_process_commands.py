@@ -106,10 +106,8 @@ def test_commands_reach_a_running_stack(running):
     assert (executed.returncode, executed.stdout) == (3, f"from {name}\n")
     assert crashed.stdout == f"pod/{name} is killed (SIGKILL)\n"
     assert before.stdout == "listening\n"
-    assert (wrong.returncode, wrong.stderr) == (
-        2,
-        f"error: there is no pod/nobody; did you mean {name}?\n",
-    ) or wrong.returncode == 2
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: there is no pod/nobody")
 
 
 def test_a_port_can_be_forwarded(running):

@@ -11,16 +11,9 @@ from typing import Any, Final, NamedTuple
 from kubesim.api.objects import Object, annotations_of, labels_of
 from kubesim.api.quantity import value
 from kubesim.api.selectors import compile_selector, matches_node_selector
+from kubesim.api.volume_binding import SELECTED_NODE, class_name_of, is_bound_to, volume_mode_of, waits_for_consumer
 from kubesim.scheduler.framework import SKIP, UNRESOLVABLE, Status
-from kubesim.scheduler.plugins.claims import (
-    NO_PROVISIONER,
-    SELECTED_NODE,
-    class_name_of,
-    is_bound_to,
-    is_fully_bound,
-    not_found_text,
-    waits_for_consumer,
-)
+from kubesim.scheduler.plugins.claims import NO_PROVISIONER, is_fully_bound, not_found_text
 from kubesim.scheduler.profile import PodProfile
 from kubesim.scheduler.snapshot import Listers, NodeInfo, Snapshot
 from kubesim.scheduler.terms import field
@@ -72,7 +65,9 @@ class VolumeBinding:
                 return Status(UNRESOLVABLE, NAME, problem)
             if is_fully_bound(claim):
                 bound.append(claim)
-            elif waits_for_consumer(claim, listers) and not claim["spec"].get("volumeName"):
+            elif not claim["spec"].get("volumeName") and waits_for_consumer(
+                listers.storage_classes.get("", class_name_of(claim))
+            ):
                 waiting.append(claim)
             else:
                 immediate = True
@@ -157,7 +152,7 @@ def find_matching_volume(claim: Object, listers: Listers, node: NodeInfo, taken:
         if volume["metadata"]["name"] in taken or "deletionTimestamp" in volume["metadata"]:
             continue
         capacity_bytes = value((offer.get("capacity") or {}).get("storage", 0))
-        if capacity_bytes < wanted_bytes or _volume_mode(offer) != _volume_mode(spec):
+        if capacity_bytes < wanted_bytes or volume_mode_of(volume) != volume_mode_of(claim):
             continue
         if offer.get("claimRef") is not None:
             if class_name_of(volume) == class_name and is_bound_to(volume, claim):
@@ -173,11 +168,6 @@ def find_matching_volume(claim: Object, listers: Listers, node: NodeInfo, taken:
         if fits and (best is None or capacity_bytes < best_bytes):
             best, best_bytes = volume, capacity_bytes
     return best
-
-
-def _volume_mode(spec: Object) -> str:
-    mode: str = spec.get("volumeMode", "Filesystem")
-    return mode
 
 
 def _can_provision(claim: Object, listers: Listers, node: NodeInfo) -> bool:

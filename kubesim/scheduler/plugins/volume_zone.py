@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kubesim.api.objects import labels_of
+from kubesim.api.volume_binding import class_name_of
 from kubesim.scheduler.framework import SKIP, UNRESOLVABLE, Status
-from kubesim.scheduler.plugins.claims import class_name_of, not_found_text
+from kubesim.scheduler.plugins.claims import not_found_text
 from kubesim.scheduler.profile import PodProfile
 from kubesim.scheduler.snapshot import REGION_LABEL, ZONE_LABEL, NodeInfo, Snapshot
 
