@@ -7,6 +7,7 @@ Upstream: KubeletConfiguration containerLogMaxSize @v1.36; cri-api's log format
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -37,6 +38,9 @@ class LogFile:
         if not chunk:
             self.close()
             return
+        self._take(chunk)
+
+    def _take(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         self._write(lines)
         if len(self._rest) > _LINE_MAX:
@@ -62,6 +66,9 @@ class LogFile:
         if self._reader < 0:
             return
         self._aio.remove_reader(self._reader)
+        with contextlib.suppress(BlockingIOError):
+            # One read: it holds all that a pipe does, and a child that goes on writing cannot keep us here.
+            self._take(os.read(self._reader, 1 << 16))
         os.close(self._reader)
         self._reader = -1
         if self._rest:

@@ -105,6 +105,29 @@ def test_bad_manifests(tmp_path, monkeypatch, capsys, text, expected):
 
 
 @pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: s}\n", "m.yaml:1: Service s: spec.ports: Required value"),
+        (
+            DEPLOYMENT.format(name="web", app="web", more="").replace("image: nginx", ""),
+            "m.yaml:13: Deployment web: spec.template.spec.containers[0].image: Required value",
+        ),
+        (
+            DEPLOYMENT.format(name="web", app="web", more="").replace("name: web", "generateName: web-", 1),
+            "m.yaml:4: Deployment: cannot use generate name with apply; write metadata.name",
+        ),
+    ],
+    ids=["a Service without a spec", "a container without an image", "a workload without a name"],
+)
+def test_what_no_story_can_be_told_of(tmp_path, monkeypatch, capsys, text, expected):
+    """The default story leaves to the API server what it cannot read itself."""
+    monkeypatch.chdir(tmp_path)
+    Path("m.yaml").write_text(text)
+
+    assert errors_of(capsys, "m.yaml") == [expected]
+
+
+@pytest.mark.parametrize(
     "changes, field, words",
     [
         ({"app": "other"}, "spec.template.metadata.labels", "`selector` does not match template `labels`"),

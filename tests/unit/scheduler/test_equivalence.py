@@ -142,8 +142,11 @@ class Twins:
         self.bound = []
         self.count = 0
 
-    def schedule(self, index: int) -> None:
-        """Put one more Pod of a template onto the node that both ways must agree upon."""
+    def schedule(self, index: int):
+        """What the plain way and the fast way answer for one more Pod of a template; it goes where the plain one says.
+
+        Each answer is the node's name and where the next search starts, or None where no node fits.
+        """
         template = self.templates[index % len(self.templates)]
         self.count += 1
         name = f"p{self.count}"
@@ -157,13 +160,14 @@ class Twins:
         plain_stream, fast_stream = self.streams
         plain = choose(self.plugins, pod, profile, self.snapshot, start, Nominator(), plain_stream)
         fast = self.classes.choose(profile, start, fast_stream)
-
-        assert (None if fast is None else fast.node.name) == (None if plain.node is None else plain.node.name)
-        if fast is not None:
-            assert fast.next_start == plain.next_start
-            self.snapshot.add_pod(pod, fast.node.name)
+        if plain.node is not None:
+            self.snapshot.add_pod(pod, plain.node.name)
             self.bound.append(pod)
         self.start = plain.next_start
+        return (
+            None if plain.node is None else (plain.node.name, plain.next_start),
+            None if fast is None else (fast.node.name, fast.next_start),
+        )
 
     def delete(self, index: int) -> None:
         """Let a Pod go, first marked and then gone, as its index has it."""
@@ -208,7 +212,8 @@ def test_fast_and_plain_cycles_agree_on_any_small_cluster(cluster) -> None:
     twins = Twins(nodes_, templates_)
     for verb, index in steps:
         if verb == "schedule":
-            twins.schedule(index)
+            plain, fast = twins.schedule(index)
+            assert fast == plain
         elif verb == "delete":
             twins.delete(index)
         elif verb == "relabel":
@@ -229,4 +234,5 @@ def test_fast_and_plain_cycles_agree_where_the_search_ends_early(data) -> None:
         many.append({**node, "metadata": {"name": f"m{index}", "labels": labels}})
     twins = Twins(many, [data.draw(templates()), data.draw(templates())])
     for index in range(30):
-        twins.schedule(index)
+        plain, fast = twins.schedule(index)
+        assert fast == plain
