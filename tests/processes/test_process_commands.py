@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ask, marked, service, workload, write_images, write_manifests
+from tiny_stacks import ask, marked, service, workload, write_images, write_manifests
 
 pytestmark = pytest.mark.slow
 

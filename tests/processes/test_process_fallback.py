@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import ask, manifest, marked, service, workload, write_images, write_manifests
+from tiny_stacks import ask, manifest, marked, service, workload, write_images, write_manifests
 
 from kubesim.cluster import ready
 from kubesim.processes import stack as stack_module

@@ -8,7 +8,7 @@ import socket
 import time
 
 import pytest
-from conftest import ask, manifest, service, workload, write_images, write_manifests
+from tiny_stacks import ask, manifest, service, workload, write_images, write_manifests
 
 from kubesim.cluster import ready
 from kubesim.processes.stack import ProcessStack

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import manifest, write_manifests
+from tiny_stacks import manifest, write_manifests
 
 from kubesim.cluster import ready
 from kubesim.processes.database import rows_of
