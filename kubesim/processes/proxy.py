@@ -190,6 +190,7 @@ class ServiceProxies:
         self._slices = informers.informer(ENDPOINT_SLICE)
         self._proxies: dict[PortKey, PortProxy] = {}
         self._views: dict[PortKey, tuple[str, PortView]] = {}
+        self._is_closed = False
         self._is_due = False
         self._note = note
         for informer in (self._services, self._slices):
@@ -218,7 +219,8 @@ class ServiceProxies:
         return proxy is not None and proxy.is_open
 
     def close(self) -> None:
-        """Nobody listens any more, and all connections are reset."""
+        """Nobody listens any more, and all connections are reset. What changes from here on opens nothing again."""
+        self._is_closed = True
         for proxy in self._proxies.values():
             proxy.cut()
 
@@ -229,6 +231,8 @@ class ServiceProxies:
 
     def _update(self, _: None) -> None:
         self._is_due = False
+        if self._is_closed:
+            return
         slices: dict[tuple[str, str], list[Object]] = {}
         for piece in self._slices.lister.all():
             metadata = piece["metadata"]
