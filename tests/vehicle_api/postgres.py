@@ -6,8 +6,10 @@ runs in a user namespace in which it is somebody else, which changes nothing on 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import select
 import shutil
 import signal
 import socket
@@ -18,7 +20,6 @@ from pathlib import Path
 USER = "vehicles"
 PASSWORD = "kept-out-of-every-log"
 START_SECONDS = 20
-_IN_USE = "pre-existing shared memory block"
 _READY = "database system is ready to accept connections"
 
 
@@ -92,11 +93,6 @@ class Postgres:
 
     def start(self) -> None:
         """Start and wait until it takes connections."""
-        while not self._try_start():
-            assert any(_IN_USE in line for line in self.lines), "\n".join(self.lines)
-
-    def _try_start(self) -> bool:
-        """Whether it came up. The last one's children may need a moment to see that they are orphans."""
         # A process that dies takes nothing with it that it has written, so only a machine's crash needs fsync; and
         # without it a start after a kill takes a tenth of a second.
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
@@ -110,29 +106,35 @@ class Postgres:
             env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
             start_new_session=True,
         )
-        is_settled, is_ready = threading.Event(), []
+        is_settled, is_ready = threading.Event(), threading.Event()
 
         def read(stream) -> None:
             with stream:
                 for line in stream:
                     self.lines.append(line.decode(errors="replace").rstrip())
                     if _READY in self.lines[-1]:
-                        is_ready.append(True)
+                        is_ready.set()
                         is_settled.set()
             is_settled.set()
 
         threading.Thread(target=read, args=(self._process.stderr,), daemon=True).start()
         assert is_settled.wait(START_SECONDS), "\n".join(self.lines)
-        if not is_ready:
-            self._process.wait()
-        return bool(is_ready)
+        assert is_ready.is_set(), "\n".join(self.lines)
 
     def kill(self) -> None:
-        """`kill -9`: no farewell, no checkpoint."""
-
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """`kill -9` of all its processes, as when a container dies; none of them is left when this returns."""
+        if not self.is_running:
+            return
+        # Stopped, the parent has no more children while they are counted.
+        self._process.send_signal(signal.SIGSTOP)
+        descriptors = [os.pidfd_open(pid) for pid in self._children()]
+        self._process.kill()
+        self._process.wait()
+        for descriptor in descriptors:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select.select([descriptor], [], [])
+            os.close(descriptor)
 
     def freeze(self) -> None:
         """Nothing in the server runs any more, but its sockets stay open: a node that hangs."""
@@ -144,11 +146,11 @@ class Postgres:
 
     def _signal_all(self, number: int) -> None:
         assert self._process is not None
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-        for pid in [self._process.pid, *map(int, listed)]:
+        for pid in [self._process.pid, *self._children()]:
             os.kill(pid, number)
+
+    def _children(self) -> list[int]:
+        assert self._process is not None
+        command = ["ps", "-o", "pid=", "--ppid", str(self._process.pid)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return list(map(int, listed.split()))
