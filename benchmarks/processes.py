@@ -23,7 +23,7 @@ from kubesim.manifests import load
 from kubesim.processes.control import ask_stack
 from kubesim.processes.run_folder import find_running
 from kubesim.processes.stack import ProcessStack
-from kubesim.processes.users import ProcessUsers
+from kubesim.processes.users import RealUsers
 from kubesim.sim.loop import SECOND
 
 SPEC = "specs/stack.yaml"
@@ -74,7 +74,7 @@ class _Bench:
         self.cluster = stack.cluster
         self.cluster.apply(SPEC)
         self.wait(self._is_whole)
-        self.users: ProcessUsers = stack.start_users("vehicle-api", rate=RATE, write_percent=20, timeout_ns=30 * SECOND)
+        self.users: RealUsers = stack.start_users("vehicle-api", rate=RATE, write_percent=20)
         self.rest(2)
 
     def wait(self, holds: Callable[[], bool]) -> float:

@@ -18,17 +18,17 @@ from kubesim.manifests.manifest import Manifest, ManifestErrors, spot_at
 DEFAULT_NAMESPACE = "default"
 
 
-def load(*sources: str | Path, stdin: TextIO | None = None) -> list[Manifest]:
+def load(*sources: str | Path, stdin: TextIO | None = None, namespace: str = DEFAULT_NAMESPACE) -> list[Manifest]:
     """The manifests of the sources, in order.
 
     A source is a file, a folder (its own manifests by name; subfolders are not searched, as with `kubectl apply -f`)
-    or `-` for `stdin`. Lists are flattened. A namespaced object without a namespace gets `default`; a cluster-scoped
-    object loses its namespace, as the API server drops it.
+    or `-` for `stdin`. Lists are flattened. A namespaced object without a namespace gets the one given; an object that
+    has none by its kind loses it, as the API server drops it.
 
     Raises:
         ManifestErrors: anything is wrong; it lists every mistake of every file.
     """
-    reading = _Reading()
+    reading = _Reading(namespace)
     for source in sources:
         reading.source(source, stdin)
     reading.duplicate_objects()
@@ -58,7 +58,8 @@ class _Item:
 class _Reading:
     """One call of `load`: what has been read and what was wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
         self.manifests: list[Manifest] = []
         self.errors: list[UserError] = []
 
@@ -117,7 +118,7 @@ class _Reading:
             if errors:
                 self.errors.extend(errors)
                 continue
-            obj = _in_namespace(decoded(item.value, kind.schema), kind)
+            obj = _in_namespace(decoded(item.value, kind.schema), kind, self._namespace)
             self.manifests.append(Manifest(obj, kind, file, item.spot))
 
 
@@ -198,13 +199,13 @@ def _structural_errors(file: str, item: _Item, kind: Kind) -> Iterator[UserError
         yield _error(f"{file}:{line + 1}", f"{subject}: {what}", remedy)
 
 
-def _in_namespace(obj: Object, kind: Kind) -> Object:
+def _in_namespace(obj: Object, kind: Kind, namespace: str) -> Object:
     """The object in the namespace that it will have."""
     metadata = obj.get("metadata") or {}
     if kind.namespaced:
         if metadata.get("namespace"):
             return obj
-        return {**obj, "metadata": {**metadata, "namespace": DEFAULT_NAMESPACE}}
+        return {**obj, "metadata": {**metadata, "namespace": namespace}}
     if "namespace" not in metadata:
         return obj
     return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "namespace"}}

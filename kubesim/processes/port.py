@@ -12,7 +12,7 @@ from typing import Final, final
 from kubesim.api.objects import Object
 from kubesim.cluster.faults import EXIT_SIGKILL
 from kubesim.processes.stack import ProcessStack
-from kubesim.processes.users import ProcessUsers, path_for
+from kubesim.processes.users import RealUsers, path_for
 from kubesim.scenario.simulated import SimulatedPort
 from kubesim.sim.loop import MILLISECOND, SECOND
 
@@ -29,7 +29,7 @@ class ProcessPort(SimulatedPort):
     def __init__(self, stack: ProcessStack) -> None:
         super().__init__(stack.cluster)
         self._stack = stack
-        self._users: list[ProcessUsers] = []
+        self._users: list[RealUsers] = []
 
     def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
         return self._stack.pacer.run(self.now_ns + within_ns, holds) or holds()
@@ -52,7 +52,7 @@ class ProcessPort(SimulatedPort):
         # Nobody can make a real process exit with a code of our choice.
         super().disturb_pod(name, pod, container, EXIT_SIGKILL if name == "crash" else exit_code)
 
-    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> ProcessUsers:
+    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> RealUsers:
         users = self._stack.start_users(
             service, namespace, rate_per_second, write_percent, path=path_for(write_percent)
         )

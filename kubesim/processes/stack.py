@@ -32,7 +32,7 @@ from kubesim.processes.pacing import Pacer
 from kubesim.processes.proxy import ServiceProxies
 from kubesim.processes.run_folder import RunFolder
 from kubesim.processes.runtime import Container, ProcessRuntime
-from kubesim.processes.users import ProcessUsers
+from kubesim.processes.users import RealUsers, ask_at
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
 # The cluster is older than its first Pod, as real ones are: kubelets that have just started spread their probes.
@@ -222,11 +222,11 @@ class ProcessStack:
 
     def start_users(
         self, service: str, namespace: str = "", rate: float = 10, write_percent: int = 20, **more: Any
-    ) -> ProcessUsers:
-        """Start users of a Service; `more` are further arguments of `ProcessUsers`."""
-        users = ProcessUsers(
+    ) -> RealUsers:
+        """Start users of a Service; `more` are further arguments of `RealUsers`."""
+        users = RealUsers(
             self.pacer,
-            lambda: self.service_address(service, namespace),
+            ask_at(lambda: self.service_address(service, namespace)),
             self.database_rows,
             rate,
             write_percent,

@@ -6,12 +6,11 @@ They count as the simulated users do, by the same report and ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Final, final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol, final
 
-from kubesim.network.messages import HttpReply, HttpRequest, NetError
+from kubesim.network.messages import Answer, HttpReply, HttpRequest, NetError
 from kubesim.processes.network import ask, call_http
-from kubesim.processes.pacing import Pacer
 from kubesim.sim.loop import MILLISECOND, SECOND
 from kubesim.users.ledger import Audit, Ledger
 from kubesim.users.report import FAILED, REFUSED, SERVED, SLOW, Counts, Report
@@ -28,55 +27,79 @@ def path_for(write_percent: int) -> str:
     return _PATH if write_percent else "/"
 
 
+# Sends one request to the Service; the answer, or why there is none.
+AskService = Callable[[HttpRequest], Awaitable[Answer]]
+
+
+class WallClock(Protocol):
+    """Real time on the scale of a run, and the loop in which what is due in it happens."""
+
+    aio: asyncio.AbstractEventLoop
+
+    def wall_ns(self) -> int:
+        """The present instant."""
+        ...
+
+
+def ask_at(find_address: Callable[[], tuple[str, int] | None], timeout_ns: int = _TIMEOUT_NS) -> AskService:
+    """Requests to an address, looked up anew for each, on connections of their own."""
+
+    async def ask_service(message: HttpRequest) -> Answer:
+        place = find_address()
+        if place is None:
+            return NetError("unresolved", "the Service has no address")
+        return await ask(lambda: call_http(*place, message), timeout_ns, f"{place[0]}:{place[1]}")
+
+    return ask_service
+
+
 @final
-class ProcessUsers:
+class RealUsers:
     """Users at work. Satisfies `scenario.port.Users`; `rows` are the table's rows now, by key."""
 
     def __init__(
         self,
-        pacer: Pacer,
-        find_address: Callable[[], tuple[str, int] | None],
+        clock: WallClock,
+        ask_service: AskService,
         rows: Callable[[str], Mapping[str, Any]],
         rate_per_second: float,
         write_percent: int,
         path: str = _PATH,
-        timeout_ns: int = _TIMEOUT_NS,
     ) -> None:
         self.report = Report()
         self.ledger = Ledger(_TABLE)
-        self._pacer = pacer
-        self._find_address = find_address
+        self._clock = clock
+        self._ask_service = ask_service
         self._rows = rows
         self._gap_ns = round(SECOND / rate_per_second)
         self._write_percent = write_percent
         self._path = path
-        self._timeout_ns = timeout_ns
         self._writes = 0
         self._due_ns = 0
         self._is_stopped = True
         self._tasks: dict[asyncio.Task[None], None] = {}
         # Vehicles of different runs on one volume must differ.
-        self._series = f"KS{pacer.wall_ns() // MILLISECOND % 1_000_000:06d}"
+        self._series = f"KS{clock.wall_ns() // MILLISECOND % 1_000_000:06d}"
 
     def start(self) -> None:
         """Send the first request now and go on."""
         self._is_stopped = False
-        self._due_ns = self._pacer.wall_ns()
-        self._pacer.aio.call_soon(self._tick)
+        self._due_ns = self._clock.wall_ns()
+        self._clock.aio.call_soon(self._tick)
 
     def _tick(self) -> None:
         if self._is_stopped:
             return
-        now_ns = self._pacer.wall_ns()
+        now_ns = self._clock.wall_ns()
         while self._due_ns <= now_ns:
-            task = self._pacer.aio.create_task(self._send())
+            task = self._clock.aio.create_task(self._send())
             self._tasks[task] = None
             task.add_done_callback(self._tasks.pop)
             self._due_ns += self._gap_ns
-        self._pacer.aio.call_later((self._due_ns - now_ns) / SECOND, self._tick)
+        self._clock.aio.call_later((self._due_ns - now_ns) / SECOND, self._tick)
 
     async def _send(self) -> None:
-        sent_ns = self._pacer.wall_ns()
+        sent_ns = self._clock.wall_ns()
         report = self.report
         number = report.send(sent_ns)
         percent = self._write_percent
@@ -85,14 +108,10 @@ class ProcessUsers:
             vin = f"{self._series}{self._writes:09d}"
             self._writes += 1
             message = HttpRequest("POST", self._path, {"vin": vin, "make": "kubesim", "model": "user", "year": 2026})
-        place = self._find_address()
-        answer: Any = NetError("unresolved", "the Service has no address")
-        if place is not None:
-            answer = await ask(lambda: call_http(*place, message), self._timeout_ns, f"{place[0]}:{place[1]}")
-        self._judge(number, vin, sent_ns, answer)
+        self._judge(number, vin, sent_ns, await self._ask_service(message))
 
     def _judge(self, number: int, vin: str, sent_ns: int, answer: Any) -> None:
-        now_ns = self._pacer.wall_ns()
+        now_ns = self._clock.wall_ns()
         if type(answer) is HttpReply and answer.status < 400:
             outcome = SLOW if now_ns - sent_ns > _SLOW_NS else SERVED
             if vin and answer.status == _CREATED:

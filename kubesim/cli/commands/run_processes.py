@@ -26,7 +26,7 @@ from kubesim.errors import UserError
 from kubesim.processes.control import ControlServer
 from kubesim.processes.port import ProcessPort
 from kubesim.processes.stack import ProcessStack
-from kubesim.processes.users import ProcessUsers, path_for
+from kubesim.processes.users import RealUsers, path_for
 from kubesim.scenario.judge import percent, seconds
 from kubesim.scenario.model import Scenario, action_of, file_name_of
 from kubesim.scenario.outcome import Outcome
@@ -120,7 +120,7 @@ def _address_notes(stack: ProcessStack) -> list[str]:
 
 def _run_open(run: _Run, live: _LiveTimeline) -> int:
     stack, load = run.stack, run.given.scenario.load
-    users: ProcessUsers | None = None
+    users: RealUsers | None = None
     with contextlib.suppress(KeyboardInterrupt):
         wanted = [
             ready(f"{obj['kind'].lower()}/{obj['metadata']['name']}")
@@ -147,7 +147,7 @@ def _run_open(run: _Run, live: _LiveTimeline) -> int:
     return _judge_users(stack, users, live)
 
 
-def _judge_users(stack: ProcessStack, users: ProcessUsers, live: _LiveTimeline) -> int:
+def _judge_users(stack: ProcessStack, users: RealUsers, live: _LiveTimeline) -> int:
     """Say how users were served, and whether all that they were told is stored can still be found."""
     users.stop()
     end_ns = stack.pacer.wall_ns() + 3 * SECOND
