@@ -23,7 +23,7 @@ from kubesim.api.requests import Options, Request, create, create_subresource, d
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.pod_admission import TryAgain
-from kubesim.apiserver.server import Identity
+from kubesim.apiserver.server import Identity, OnWrite, Write
 from kubesim.cluster.applying import Applier
 from kubesim.cluster.bootstrap import fresh_objects
 from kubesim.cluster.control_plane import ControllerManager, ControlPlane, SchedulerProcess
@@ -69,8 +69,9 @@ class Cluster:
         self.recording = Recording(self.loop, self.trace) if options.records else None
         for kind, obj in fresh_objects():
             self.plane.server.handle(create(kind, obj), Identity("system:apiserver", is_trusted=True))
+        self._listeners: tuple[OnWrite, ...] = ()
         if self.recording is not None:
-            self.plane.server.on_write = self.recording.on_write
+            self.listen(self.recording.on_write)
         self.controller_manager = ControllerManager(self.plane, self._chooser, options)
         self.scheduler = SchedulerProcess(self.plane, self._chooser, options)
         self.data_plane = DataPlane(self.plane, self._chooser, options, bodies)
@@ -322,6 +323,23 @@ class Cluster:
         return load.ledger.compare(self.data_plane.database_rows(load.ledger.table))
 
     # --- inside ---
+
+    def listen(self, listener: OnWrite) -> None:
+        """Have `listener` called with every write from now on, right after it and before anybody else hears of it."""
+        self._set_listeners((*self._listeners, listener))
+
+    def stop_listening(self, listener: OnWrite) -> None:
+        """The end of `listen`."""
+        self._set_listeners(tuple(each for each in self._listeners if each != listener))
+
+    def _set_listeners(self, listeners: tuple[OnWrite, ...]) -> None:
+        self._listeners = listeners
+
+        def tell_all(write: Write) -> None:
+            for listener in listeners:
+                listener(write)
+
+        self.plane.server.on_write = tell_all if len(listeners) > 1 else listeners[0] if listeners else None
 
     def events(self) -> Iterator[Object]:
         """All Events that still live, oldest first."""

@@ -65,6 +65,9 @@ class Bodies(Protocol):
 
 # Upstream: KubeletConfiguration evictionHard memory.available<100Mi is what allocatable lacks of capacity.
 _EPHEMERAL_STORAGE = "100Gi"
+# What can stand between a node and the API server.
+_NO_POWER = "no power"
+_ISOLATED = "isolated"
 
 
 @final
@@ -75,18 +78,32 @@ class Node:
         self.kubelet = kubelet
         self.runtime = runtime
         self._clients = clients
-        self.has_power = True
-        self.is_isolated = False
+        # What stands between the node and the API server at this moment.
+        self._obstacles: dict[str, None] = {}
 
-    def disconnect(self) -> None:
-        """Cut the way to the API server."""
+    @property
+    def has_power(self) -> bool:
+        """Whether the machine runs."""
+        return _NO_POWER not in self._obstacles
+
+    def block(self, obstacle: str) -> bool:
+        """Put something between the node and the API server; returns whether it was not there yet."""
+        if obstacle in self._obstacles:
+            return False
+        self._obstacles[obstacle] = None
         for client in self._clients:
             client.disconnect()
+        return True
 
-    def connect(self) -> None:
-        """The way to the API server is there again."""
-        for client in self._clients:
-            client.connect()
+    def unblock(self, obstacle: str) -> bool:
+        """Take it away; returns whether it was there. The way is open once nothing stands in it."""
+        if obstacle not in self._obstacles:
+            return False
+        del self._obstacles[obstacle]
+        if not self._obstacles:
+            for client in self._clients:
+                client.connect()
+        return True
 
 
 @final
@@ -202,40 +219,35 @@ class DataPlane:
     def lose_power(self, name: str) -> None:
         """A node is gone from one instant to the next: processes, kubelet and network."""
         node = self.node(name)
-        if node.has_power:
-            node.has_power = False
+        if node.block(_NO_POWER):
             node.kubelet.stop()
             # The network goes first: it knows by the processes' connections who will miss them.
             self.fabric.lose_node(name)
             node.runtime.crash()
-            node.disconnect()
 
     def restore_power(self, name: str) -> None:
         """The node boots: its containers are down, its kubelet starts."""
         node = self.node(name)
-        if not node.has_power:
-            node.has_power = True
+        if node.unblock(_NO_POWER):
             self.fabric.restore_node(name)
-            node.connect()
             node.runtime.boot()
             node.kubelet.start()
 
     def isolate(self, name: str) -> None:
         """A node runs on, but reaches neither the API server nor any other node."""
-        node = self.node(name)
-        if not node.is_isolated:
-            node.is_isolated = True
+        if self.node(name).block(_ISOLATED):
             self.fabric.isolate_node(name)
-            node.disconnect()
 
     def rejoin(self, name: str) -> None:
         """The end of `isolate`."""
-        node = self.node(name)
-        if node.is_isolated:
-            node.is_isolated = False
+        if self.node(name).unblock(_ISOLATED):
             self.fabric.rejoin_node(name)
-            if node.has_power:
-                node.connect()
+
+    def start_kubelet(self, name: str) -> None:
+        """The kubelet starts; on a machine without power it does so with the next boot."""
+        node = self.node(name)
+        if node.has_power:
+            node.kubelet.start()
 
     def stop(self) -> None:
         """All nodes stop where they are."""

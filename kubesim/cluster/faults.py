@@ -96,7 +96,7 @@ class Faults:
 
     def start_kubelet(self, node: str) -> None:
         """The end of `stop_kubelet`."""
-        self._data_plane.node(node).kubelet.start()
+        self._data_plane.start_kubelet(node)
         self._note("startKubelet", f"node/{node}", "its kubelet starts again")
 
     def _note(self, verb: str, subject: str, detail: str) -> None:

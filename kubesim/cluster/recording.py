@@ -22,20 +22,14 @@ class Recording:
         self._trace = trace
 
     def on_write(self, write: Write) -> None:
-        """For the API server: a write has happened.
-
-        A deletion that takes its time is two records: the object is `marked` now and `deleted` when it is gone.
-        """
+        """For the API server: a write has happened."""
         metadata = write.obj["metadata"]
         namespace = metadata.get("namespace", "")
         name = f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
-        verb = write.verb
-        if verb == "deleted" and write.previous is not write.obj:
-            verb = "marked"
         record = Record(
             self._loop.now_ns,
             actor_of(write.identity.user),
-            verb,
+            verb_of(write),
             f"{write.kind.singular}/{name}",
             write.subresource,
             {"revision": int(metadata["resourceVersion"]), "object": write.obj},
@@ -45,6 +39,14 @@ class Recording:
     def note(self, actor: str, verb: str, subject: str, detail: str = "", data: dict[str, Any] | None = None) -> None:
         """Something that is no API write: a container's exit, a fault, a finding about users."""
         self._trace.add(Record(self._loop.now_ns, actor, verb, subject, detail, data))
+
+
+def verb_of(write: Write) -> str:
+    """What happened to the object: created, updated, patched, deleted or marked.
+
+    A deletion that takes its time is two writes: the object is `marked` now and `deleted` when it is gone.
+    """
+    return "marked" if write.verb == "deleted" and write.previous is not write.obj else write.verb
 
 
 def actor_of(user: str) -> str:

@@ -69,8 +69,7 @@ class Fabric:
     def restore_node(self, node_name: str) -> None:
         """The node has power again; its old connections are known to the other end only."""
         self.links.set_down(node_name, False)
-        self.proxy.reconnect(node_name)
-        self._disturb(node_name)
+        self._reconnect(node_name)
 
     def isolate_node(self, node_name: str) -> None:
         """The node runs on and reaches nobody else, neither Pods nor the API server."""
@@ -81,7 +80,11 @@ class Fabric:
     def rejoin_node(self, node_name: str) -> None:
         """The end of `isolate_node`."""
         self.links.set_cut_off(node_name, False)
-        self.proxy.reconnect(node_name)
+        self._reconnect(node_name)
+
+    def _reconnect(self, node_name: str) -> None:
+        if self.links.is_on(node_name):
+            self.proxy.reconnect(node_name)
         self._disturb(node_name)
 
     def set_link_fault(self, source: str, target: str, fault: LinkFault | None) -> None:

@@ -75,6 +75,10 @@ class Links:
                 rto_ns = min(2 * rto_ns, _RTO_MAX_NS)
         return delay_ns
 
+    def is_on(self, node: str) -> bool:
+        """Whether the node has power and is not cut off from all others."""
+        return node not in self._down and node not in self._cut_off
+
     def set_down(self, node: str, is_down: bool) -> None:
         """A node without power, or with it again."""
         self._mark(self._down, node, is_down)

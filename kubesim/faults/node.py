@@ -1,0 +1,132 @@
+"""Faults of nodes: of the machine, of its kubelet, and of its way to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from kubesim.cluster import Cluster
+from kubesim.faults.arguments import Drain, NodeTarget
+from kubesim.faults.draining import Draining
+from kubesim.faults.kinds import FaultKind, Inject, Injection
+from kubesim.faults.targets import choose_node
+
+
+def _cordon(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
+    name = choose_node(cluster, target, namespace)
+    cluster.cordon(name)
+    return Injection(f"node/{name}", lambda: _uncordon_if_there(cluster, name))
+
+
+def _uncordon(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
+    name = choose_node(cluster, target, namespace)
+    cluster.cordon(name, unschedulable=False)
+    return Injection(f"node/{name}")
+
+
+def _uncordon_if_there(cluster: Cluster, name: str) -> None:
+    if cluster.find(f"node/{name}") is not None:
+        cluster.cordon(name, unschedulable=False)
+
+
+def _drain(cluster: Cluster, drain: Drain, namespace: str) -> Injection:
+    name = choose_node(cluster, drain, namespace)
+    cluster.cordon(name)
+    draining = Draining(cluster, name, drain.timeout)
+    draining.start()
+
+    def undo() -> None:
+        draining.stop()
+        _uncordon_if_there(cluster, name)
+
+    return Injection(f"node/{name}", undo)
+
+
+def _lasting(begin: Callable[[Cluster, str], None], end: Callable[[Cluster, str], None]) -> Inject:
+    """A fault of a node that stays until its twin."""
+
+    def inject(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
+        name = choose_node(cluster, target, namespace)
+        begin(cluster, name)
+        return Injection(f"node/{name}", lambda: end(cluster, name))
+
+    return inject
+
+
+def _ending(end: Callable[[Cluster, str], None]) -> Inject:
+    """The twin of such a fault."""
+
+    def inject(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
+        name = choose_node(cluster, target, namespace)
+        end(cluster, name)
+        return Injection(f"node/{name}")
+
+    return inject
+
+
+def _lose_power(cluster: Cluster, node: str) -> None:
+    cluster.faults.lose_power(node)
+
+
+def _restore_power(cluster: Cluster, node: str) -> None:
+    cluster.faults.restore_power(node)
+
+
+def _isolate(cluster: Cluster, node: str) -> None:
+    cluster.faults.isolate(node)
+
+
+def _rejoin(cluster: Cluster, node: str) -> None:
+    cluster.faults.rejoin(node)
+
+
+def _stop_kubelet(cluster: Cluster, node: str) -> None:
+    cluster.faults.stop_kubelet(node)
+
+
+def _start_kubelet(cluster: Cluster, node: str) -> None:
+    cluster.faults.start_kubelet(node)
+
+
+NODE_FAULTS: Final = (
+    FaultKind("cordon", NodeTarget, "node", "no new Pods come", _cordon, healed_by="uncordon", on_real=True),
+    FaultKind("uncordon", NodeTarget, "node", "new Pods may come again", _uncordon, heals="cordon", on_real=True),
+    FaultKind(
+        "drain",
+        Drain,
+        "node",
+        "it is cordoned and all its Pods are evicted",
+        _drain,
+        healed_by="uncordon",
+        on_real=True,
+    ),
+    FaultKind(
+        "losePower",
+        NodeTarget,
+        "node",
+        "it is gone from one instant to the next, and nobody is told",
+        _lasting(_lose_power, _restore_power),
+        healed_by="restorePower",
+    ),
+    FaultKind("restorePower", NodeTarget, "node", "it boots again", _ending(_restore_power), heals="losePower"),
+    FaultKind(
+        "isolate",
+        NodeTarget,
+        "node",
+        "it runs on, cut off from the API server and all other nodes",
+        _lasting(_isolate, _rejoin),
+        healed_by="rejoin",
+    ),
+    FaultKind("rejoin", NodeTarget, "node", "it has its network again", _ending(_rejoin), heals="isolate"),
+    FaultKind(
+        "stopKubelet",
+        NodeTarget,
+        "node",
+        "its kubelet stops, containers run on",
+        _lasting(_stop_kubelet, _start_kubelet),
+        healed_by="startKubelet",
+    ),
+    FaultKind(
+        "startKubelet", NodeTarget, "node", "its kubelet starts again", _ending(_start_kubelet), heals="stopKubelet"
+    ),
+)
