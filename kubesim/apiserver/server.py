@@ -79,6 +79,7 @@ class ApiServer:
         self.stream = stream
         self.services = ServiceAddresses(stream)
         self.on_write: OnWrite | None = None
+        self.requests = 0
         self._pods = PodAdmission(store, stream)
         self._expiry = EventExpiry(loop, store)
         self._verbs: dict[str, Callable[[Request, Identity], Object]] = {
@@ -97,6 +98,7 @@ class ApiServer:
             ApiError: the server's answer, where it is not success.
             TryAgain: the server holds the request; ask again after the time it names, with `attempt` one higher.
         """
+        self.requests += 1
         if request.options is not NO_OPTIONS:
             check_options(request)
         if request.verb == "create":

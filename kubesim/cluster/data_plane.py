@@ -16,9 +16,10 @@ from kubesim.network.dns import Names
 from kubesim.network.fabric import Fabric
 from kubesim.network.proxy import ProxyViews
 from kubesim.node.caches import ClusterCaches
+from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.node.kubelet import Kubelet, NodeConfig
 from kubesim.node.runtime import Network, Runtime
-from kubesim.node.simulated import ImageCatalogue, SimRuntime
+from kubesim.node.simulated import SimRuntime
 from kubesim.programs.catalog import Catalog
 from kubesim.programs.postgres import PostgresProgram, rows_in
 from kubesim.sim.chooser import Chooser

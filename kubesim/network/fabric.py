@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import final
 
 from kubesim.network.dns import Names
-from kubesim.network.endpoints import DROPPED, REJECTED
+from kubesim.network.endpoints import DROPPED, REJECTED, Backend
 from kubesim.network.links import LATENCY_BETWEEN_NODES_NS, LinkFault, Links
 from kubesim.network.messages import NetError
 from kubesim.network.proxy import ProxyViews
@@ -33,6 +33,8 @@ class Fabric:
         self.wire = Wire(loop, self.links)
         self.names = names
         self.proxy = proxy
+        # For observers: a node's proxy sends a new connection to an endpoint of a Service.
+        self.on_route: Callable[[str, Backend], None] | None = None
         self._loop = loop
         self._hosts: dict[str, Host] = {}
 
@@ -137,6 +139,8 @@ class Fabric:
             if backend is not None and backend is not DROPPED:
                 ip, exchange.port = backend.ip, backend.port
                 host = self._hosts.get(ip)
+                if self.on_route is not None:
+                    self.on_route(via, backend)
             elif backend is DROPPED:
                 return
         if host is None:

@@ -6,12 +6,12 @@ their containers are there, exited, as containerd shows them.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from kubesim.node.env import expand_arguments
 from kubesim.node.hanging import Hang
+from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.node.images import full_name
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, Image, OnDone, PodSandbox, RuntimeFailure
 from kubesim.programs.plain import FinishedProgram
@@ -20,7 +20,7 @@ from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kubesim.api.objects import Object
     from kubesim.network.fabric import Fabric
@@ -37,10 +37,9 @@ CONTAINER_START_NS: Final = 55 * MILLISECOND
 SANDBOX_STOP_NS: Final = 120 * MILLISECOND
 # An exec probe's round trip, there.
 EXECUTE_NS: Final = 20 * MILLISECOND
-# An image of some 60 MB from a registry nearby, or that registry's answer that there is none: a choice.
+# An image from a registry nearby, or that registry's answer that there is none: a choice.
 PULL_NS: Final = 1500 * MILLISECOND
 PULL_FAILS_NS: Final = 500 * MILLISECOND
-IMAGE_BYTES: Final = 60_000_000
 # What containerd says of a container whose end it hasn't seen.
 _LOST_EXIT_CODE: Final = 255
 _KILLED: Final = ExecResult(EXIT_KILLED)
@@ -54,36 +53,6 @@ class FindProgram(Protocol):
     ) -> tuple[Callable[[], Program], bool]:
         """A factory for the program, and whether anybody has said what the image is."""
         ...
-
-
-@lru_cache(maxsize=4096)
-def image_ref(name: str) -> str:
-    """The ID of an image, made from its full name."""
-    return "sha256:" + sha256(name.encode()).hexdigest()
-
-
-@final
-class ImageCatalogue:
-    """Images that are on every node from the start, and images that no registry has. Any other can be pulled."""
-
-    __slots__ = ("missing", "present")
-
-    def __init__(self, present: Iterable[str] = (), missing: Iterable[str] = ()) -> None:
-        self.present = {name: self._image(name) for image in present if (name := full_name(image)) is not None}
-        self.missing = {full_name(image) for image in missing}
-
-    @staticmethod
-    def _image(name: str) -> Image:
-        return Image(name, image_ref(name), IMAGE_BYTES)
-
-    def pulled(self, image: str) -> Image | RuntimeFailure:
-        """What a pull comes to."""
-        name = full_name(image) or image
-        if name in self.missing:
-            return RuntimeFailure(
-                f'failed to pull and unpack image "{name}": failed to resolve image: {name}: not found'
-            )
-        return self._image(name)
 
 
 @final
@@ -110,11 +79,11 @@ class _Container:
         record.exit_code, record.reason = ending
         record.finished_at_ns = runtime.loop.now_ns
         runtime.output[record.id] = self.process.output if self.process is not None else []
-        hang = self.hang
-        self.process = self.sockets = self.hang = None
+        hang, stop_calls = self.hang, self.stop_calls
+        self.process = self.sockets = self.hang = self.stop_calls = None
+        runtime.on_process(self.pod.sandbox, record.name, False)
         for finish in hang.commands if hang is not None else ():
             finish(None)
-        stop_calls, self.stop_calls = self.stop_calls, None
         for on_done in stop_calls or ():
             on_done(None)
         runtime.on_exit(self.pod.sandbox.uid)
@@ -153,7 +122,10 @@ def _ignore(*_: Any) -> None:
 
 @final
 class SimRuntime:
-    """Satisfies `runtime.Runtime`; the methods below `faults` are for fault injection and observation."""
+    """Satisfies `runtime.Runtime`; `on_process` and the methods below `faults` are for observation and fault injection.
+
+    `on_process(sandbox, container, is_there)` tells when a process begins and when it is gone, whoever else knows.
+    """
 
     def __init__(
         self,
@@ -167,6 +139,7 @@ class SimRuntime:
         self.loop = loop
         self.on_exit: Callable[[str], None] = _ignore
         self.on_health_changed: Callable[[str, str], None] = _ignore
+        self.on_process: Callable[[PodSandbox, str, bool], None] = _ignore
         self.output: dict[str, list[tuple[int, str]]] = {}
         self._stream = stream
         self._fabric = fabric
@@ -343,6 +316,7 @@ class SimRuntime:
         )
         record.state = "running"
         record.started_at_ns = self.loop.now_ns
+        self.on_process(sandbox, record.name, True)
         container.process.start()
         on_done(None)
 
@@ -435,6 +409,7 @@ class SimRuntime:
                 if container.process is not None:
                     container.process.lose()
                     container.process = container.sockets = container.hang = None
+                    self.on_process(pod.sandbox, container.record.name, False)
                 container.stop_calls = None
 
     def boot(self) -> None:

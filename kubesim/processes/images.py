@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, final
 
 from kubesim.errors import UserError
+from kubesim.node.image_catalogue import image_ref
 from kubesim.node.images import full_name
 from kubesim.node.runtime import Image, RuntimeFailure
-from kubesim.node.simulated import image_ref
 
 _PROJECT: Final = Path(__file__).parents[2]
 _SHIPPED: Final = Path(__file__).with_name("images.yaml")

@@ -18,7 +18,7 @@ from kubesim.api.timestamps import to_micro_time, to_time
 from kubesim.cluster import Cluster
 from kubesim.cluster.references import parse_kind, parse_reference
 from kubesim.errors import ApiError, UserError
-from kubesim.node.simulated import ImageCatalogue
+from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.sim.loop import SECOND
 from kubesim.store.watch import Watch
 

@@ -12,8 +12,9 @@ from kubesim.network.dns import Names
 from kubesim.network.fabric import Fabric
 from kubesim.network.proxy import ProxyViews
 from kubesim.node.caches import ClusterCaches
+from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.node.kubelet import Kubelet, NodeConfig
-from kubesim.node.simulated import ImageCatalogue, SimRuntime
+from kubesim.node.simulated import SimRuntime
 from kubesim.programs.catalog import Catalog
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import SECOND, Loop

@@ -1,0 +1,78 @@
+"""At most one Pod of each StatefulSet identity: judged by the processes on all nodes, whatever the API says of them."""
+
+from __future__ import annotations
+
+from typing import final
+
+from kubesim.api.kinds import NODE, POD
+from kubesim.api.objects import Object, controller_of
+from kubesim.apiserver.server import Write
+from kubesim.checks.invariant import Scene, is_removal
+from kubesim.node.runtime import PodSandbox
+
+_OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+_POD_GARBAGE_COLLECTOR = "system:serviceaccount:kube-system:pod-garbage-collector"
+
+
+@final
+class OneIdentity:
+    """The promise of `at most one Pod with a given identity`. It ends for a Pod that somebody has vouched to be dead
+    without being asked by its kubelet: a user by deleting it with no grace, or by taking its node out of service or
+    out of the cluster.
+
+    Upstream: kubernetes.io, tasks/run-application/force-delete-stateful-set-pod @v1.36
+    """
+
+    name = "oneIdentity"
+    promise = "Never do processes of two Pods of one StatefulSet identity run, on whatever nodes."
+
+    def __init__(self) -> None:
+        self._of_sets: dict[str, None] = {}
+        self._forced: dict[str, None] = {}
+        # By namespace and name: the Pods that run, by UID, with their node and how many processes they have.
+        self._running: dict[tuple[str, str], dict[str, tuple[str, int]]] = {}
+
+    def attach(self, scene: Scene) -> None:
+        """Know the Pods of StatefulSets, follow all processes."""
+        self._scene = scene
+        for pod in scene.cluster.store.table(POD.resource).objects.values():
+            self._know(pod)
+        scene.on_write(POD, self._handle_pod)
+        scene.on_process(self._handle_process)
+
+    def _know(self, pod: Object) -> None:
+        owner = controller_of(pod)
+        if owner is not None and owner["kind"] == "StatefulSet":
+            self._of_sets[pod["metadata"]["uid"]] = None
+
+    def _handle_pod(self, write: Write) -> None:
+        pod = write.obj
+        if write.previous is None:
+            self._know(pod)
+        elif is_removal(write) and pod["metadata"]["uid"] in self._of_sets and self._is_forced(write):
+            self._forced[pod["metadata"]["uid"]] = None
+
+    def _is_forced(self, write: Write) -> bool:
+        if write.identity.user == "kubernetes-admin":
+            return True
+        if write.identity.user != _POD_GARBAGE_COLLECTOR:
+            return False
+        node = self._scene.cluster.store.get(NODE.resource, ("", write.obj["spec"].get("nodeName", "")))
+        return node is None or any(taint["key"] == _OUT_OF_SERVICE for taint in node["spec"].get("taints") or ())
+
+    def _handle_process(self, node: str, sandbox: PodSandbox, _container: str, is_there: bool) -> None:
+        uid = sandbox.uid
+        if uid not in self._of_sets:
+            return
+        key = (sandbox.namespace, sandbox.name)
+        running = self._running.setdefault(key, {})
+        count = running.get(uid, (node, 0))[1] + (1 if is_there else -1)
+        if count:
+            running[uid] = (node, count)
+        else:
+            running.pop(uid, None)
+        if is_there and len(running) > 1:
+            others = [where for other, (where, _) in running.items() if other != uid and other not in self._forced]
+            if others and uid not in self._forced:
+                text = f"runs on {node} while another Pod of that name still runs on {others[0]}"
+                self._scene.report(self.name, f"pod/{key[0]}/{key[1]}", text)

@@ -1,0 +1,56 @@
+"""Attaching invariants by name, and a user's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubesim.checks import INVARIANTS, Checks, await_convergence, invariant
+from kubesim.cluster import Cluster, ready
+from kubesim.errors import UserError
+from kubesim.testing.builders import deployment
+
+
+def test_a_sound_cluster_breaks_nothing_and_comes_to_rest():
+    """All invariants watch a rollout and a lost Pod."""
+    with Cluster(records=False) as cluster:
+        checks = Checks(cluster)
+        cluster.create(deployment("web", replicas=3))
+        cluster.until(ready("deployment/web"))
+        cluster.restart_rollout("deployment/web")
+        cluster.run(5)
+        cluster.delete(f"pod/{cluster.pods_of('deployment/web')[0]['metadata']['name']}")
+
+        assert await_convergence(cluster) is None
+        assert checks.violations == []
+
+
+def test_an_unknown_invariant_is_an_error_that_names_the_nearest():
+    """A name that is mistyped is found at once, not by an invariant that never fails."""
+    with Cluster() as cluster, pytest.raises(UserError, match="did you mean oneIdentity"):
+        Checks(cluster, ["oneIdentitty"])
+
+
+def test_an_invariant_of_ones_own_is_asked_after_each_write():
+    """It says what is wrong at the write that makes it wrong."""
+
+    @invariant("fewPods", "there are at most two Pods")
+    def few_pods(cluster):
+        count = len(cluster.list("pods"))
+        return f"there are {count}" if count > 2 else None
+
+    with Cluster() as cluster:
+        checks = Checks(cluster, [few_pods])
+        cluster.create(deployment("web", replicas=3))
+        cluster.until(ready("deployment/web"))
+
+    assert checks.is_broken
+    assert (checks.violation.invariant, checks.violation.text) == ("fewPods", "there are 3")
+    assert checks.violation.subject.startswith("pod/default/web-")
+
+
+def test_every_invariant_has_a_name_and_a_promise():
+    """The name is the one in the table, the promise a sentence."""
+    made = {name: make() for name, make in INVARIANTS.items()}
+
+    assert [each.name for each in made.values()] == list(made)
+    assert [each.name for each in made.values() if not each.promise.endswith(".")] == []
