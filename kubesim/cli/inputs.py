@@ -102,8 +102,8 @@ def _applied_later(file: ScenarioFile) -> list[Manifest]:
     return [
         manifest
         for step in file.scenario.steps
-        if step.apply is not None
-        for manifest in load(file.resolve(step.apply))
+        if step.action == "apply"
+        for manifest in load(file.resolve(step.argument))
     ]
 
 

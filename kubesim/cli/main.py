@@ -65,6 +65,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.graph import graph
 
         return graph(arguments)
+    if arguments.command == "faults":
+        from kubesim.cli.commands.faults import faults
+
+        return faults(arguments)
     if arguments.command == "version":
         from kubesim.cli.commands.version import version
 
@@ -84,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_graph(commands)
     add_running(commands)
+    faults = commands.add_parser("faults", help="list what can be done to a cluster", allow_abbrev=False)
+    faults.add_argument("--markdown", action="store_true", help="as the page docs/faults.md")
     commands.add_parser("version", help="print the version of kubesim and of the Kubernetes that it models")
     return parser
 

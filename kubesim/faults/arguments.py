@@ -17,6 +17,12 @@ class Reference(str):
     __slots__ = ()
 
 
+class NodeName(str):
+    """A node by its name; in a file also as node/NAME."""
+
+    __slots__ = ()
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of everything in a file: keys are written as Kubernetes writes them."""
 
@@ -60,7 +66,7 @@ class NodeTarget(Argument, frozen=True, kw_only=True):
     What ends a disturbance may leave everything out: then it means the node that was disturbed last.
     """
 
-    node: str = ""
+    node: NodeName = NodeName("")
     runs: Reference | None = None
     runs_not: Reference | None = None
 
@@ -68,7 +74,7 @@ class NodeTarget(Argument, frozen=True, kw_only=True):
 class Drain(Argument, frozen=True, kw_only=True):
     """`kubectl drain`: cordon, then evict every Pod, trying again every 5 s where a budget refuses."""
 
-    node: str = ""
+    node: NodeName = NodeName("")
     runs: Reference | None = None
     runs_not: Reference | None = None
     timeout: Duration = Duration(300_000_000_000)

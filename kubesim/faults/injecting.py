@@ -28,7 +28,7 @@ class Injector:
 
     def __init__(self, cluster: Cluster, namespace: str = "") -> None:
         self._cluster = cluster
-        self._namespace = namespace
+        self.namespace = namespace
         self.active: list[Active] = []
 
     def inject(self, fault: str, argument: Any) -> tuple[str, Active | None]:
@@ -43,7 +43,7 @@ class Injector:
         kind = FAULTS[fault]
         if kind.heals:
             return self._end(kind, argument), None
-        done: Injection = kind.inject(self._cluster, argument, self._namespace)
+        done: Injection = kind.inject(self._cluster, argument, self.namespace)
         if done.undo is None:
             return done.subject, None
         active = Active(fault, done.subject, done.undo)
@@ -58,6 +58,18 @@ class Injector:
         active.undo()
         return True
 
+    def heal_last(self, fault: str) -> str:
+        """End the last fault of this name that is on; returns its subject.
+
+        Raises:
+            UserError: none is on.
+        """
+        for active in reversed(self.active):
+            if active.fault == fault:
+                self.heal(active)
+                return active.subject
+        raise UserError(f"no {fault} is on; a step with {fault} must come before its end")
+
     def heal_all(self) -> list[Active]:
         """End all that is on, the latest first; returns what was."""
         ended = self.active[::-1]
@@ -71,7 +83,7 @@ class Injector:
         on = [each for each in self.active if each.fault in began]
         is_named = bool(getattr(argument, "node", "") or getattr(argument, "runs", None))
         if is_named:
-            subject = kind.inject(self._cluster, argument, self._namespace).subject
+            subject = kind.inject(self._cluster, argument, self.namespace).subject
             self.active = [each for each in self.active if each not in on or each.subject != subject]
             return subject
         if not on:

@@ -41,8 +41,8 @@ class Disturbance(Part, frozen=True, kw_only=True):
     one key beside these: `losePower: {node: node-1}`.
     """
 
-    fault: str
-    argument: Argument
+    fault: str = ""
+    argument: Argument = Argument()
     at: Duration | None = None
     after_write: WriteEvent | None = None
     lasts: Duration | None = msgspec.field(default=None, name="for")
@@ -145,6 +145,7 @@ class Armed:
         self.fired: list[Fired] = []
         self._cluster = cluster
         self._schedule = schedule
+        self._start_ns = cluster.now_ns
         self._injector = Injector(cluster, namespace)
         self._timers: list[Timer] = []
         self._watches: list[_WriteWatch] = []
@@ -157,6 +158,12 @@ class Armed:
     def active(self) -> list[Active]:
         """What is on at this moment, in the order in which it struck."""
         return self._injector.active
+
+    @property
+    def end_ns(self) -> int:
+        """The instant at which the last that has an instant will have struck and been healed."""
+        ends = [each.at + (each.lasts or 0) for each in self._schedule if each.at is not None]
+        return self._start_ns + max(ends, default=0)
 
     def heal_all(self) -> None:
         """End everything that is on, and let nothing more of the schedule strike."""

@@ -24,7 +24,7 @@ _LOOK_NS: Final = 20 * MILLISECOND
 class ProcessPort(SimulatedPort):
     """A stack of processes, for a scenario."""
 
-    disturbances = ("crash", "hang", "wake", "lose_power", "restore_power", "stop_kubelet", "start_kubelet")
+    disturbances = ("crash", "hang", "wake", "losePower", "restorePower", "stopKubelet", "startKubelet")
 
     def __init__(self, stack: ProcessStack) -> None:
         super().__init__(stack.cluster)

@@ -7,29 +7,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubesim.errors import UserError
-from kubesim.scenario.model import (
-    Crash,
-    Delete,
-    Drain,
-    NodeTarget,
-    Patch,
-    PodTarget,
-    Reference,
-    Scale,
-    SetImage,
-    Undo,
-)
+from kubesim.faults.arguments import Crash, Delete, Drain, NodeTarget, PodTarget, Scale, SetImage, Undo, Workload
+from kubesim.faults.draining import is_drained
+from kubesim.faults.targets import choose_node, choose_pod
+from kubesim.scenario.model import Heal, Patch
 from kubesim.scenario.port import Port
-from kubesim.scenario.targets import choose_node, choose_pod
 
 # Upstream: kubectl/pkg/drain/drain.go:evictPods waits so long after a refusal @v1.36
 _EVICT_AGAIN_NS: Final = 5_000_000_000
 _BEGINS: Final = {
-    "restore_power": "lose_power",
+    "restorePower": "losePower",
     "rejoin": "isolate",
-    "start_kubelet": "stop_kubelet",
+    "startKubelet": "stopKubelet",
     "uncordon": "cordon",
 }
+_OF_NODES: Final = (*_BEGINS, *_BEGINS.values())
 
 
 class Actor:
@@ -41,6 +33,24 @@ class Actor:
         self._resolve = resolve
         self._disturbed: dict[str, str] = {}
         self._hanging: tuple[Any, str] | None = None
+        self._own: dict[str, Callable[[Any], str]] = {
+            "apply": self._apply,
+            "crash": self._crash,
+            "oom": self._oom,
+            "hang": self._hang,
+            "wake": self._wake,
+            "delete": self._delete,
+            "evict": self._evict,
+            "drain": self._drain,
+            "heal": self._heal,
+            "scale": self._scale,
+            "setImage": self._set_image,
+            "restartRollout": self._restart_rollout,
+            "undoRollout": self._undo_rollout,
+            "pauseRollout": self._pause_rollout,
+            "resumeRollout": self._resume_rollout,
+            "patch": self._patch,
+        }
 
     def act(self, name: str, argument: Any) -> str:
         """Do it now; returns the object that it was done to, such as `pod/vehicle-api-7d9-x2b`.
@@ -49,10 +59,10 @@ class Actor:
             UserError: what it names is not there, or it cannot be done to it.
             ApiError: the API server refuses it.
         """
-        if isinstance(argument, NodeTarget):
+        if name in _OF_NODES:
             return self._to_node(name, argument)
-        do: Callable[[Any], str] = getattr(self, f"_{name}")
-        return do(argument)
+        do = self._own.get(name)
+        return do(argument) if do is not None else self._port.disturb(name, argument, self._namespace)
 
     def _apply(self, path: str) -> str:
         self._port.apply(self._resolve(path))
@@ -62,17 +72,17 @@ class Actor:
         return f"pod/{pod['metadata']['name']}"
 
     def _crash(self, crash: Crash) -> str:
-        pod = choose_pod(self._port, crash.of, self._namespace)
+        pod = choose_pod(self._port, crash.of, self._namespace, crash.index)
         self._port.disturb_pod("crash", pod, crash.container, crash.exit_code)
         return self._pod_ref(pod)
 
     def _oom(self, target: PodTarget) -> str:
-        pod = choose_pod(self._port, target.of, self._namespace)
+        pod = choose_pod(self._port, target.of, self._namespace, target.index)
         self._port.disturb_pod("oom", pod, target.container, 0)
         return self._pod_ref(pod)
 
     def _hang(self, target: PodTarget) -> str:
-        pod = choose_pod(self._port, target.of, self._namespace)
+        pod = choose_pod(self._port, target.of, self._namespace, target.index)
         self._port.disturb_pod("hang", pod, target.container, 0)
         self._hanging = (pod, target.container)
         return self._pod_ref(pod)
@@ -86,14 +96,14 @@ class Actor:
 
     def _delete(self, delete: Delete) -> str:
         reference, namespace = str(delete.of), self._namespace
-        if delete.pod:
-            pod = choose_pod(self._port, delete.of, self._namespace)
+        if delete.pod or delete.index is not None:
+            pod = choose_pod(self._port, delete.of, self._namespace, delete.index)
             reference, namespace = self._pod_ref(pod), pod["metadata"]["namespace"]
         self._port.delete(reference, namespace, delete.grace_seconds)
         return reference
 
     def _evict(self, target: PodTarget) -> str:
-        pod = choose_pod(self._port, target.of, self._namespace)
+        pod = choose_pod(self._port, target.of, self._namespace, target.index)
         refusal = self._port.evict(pod)
         return f"{self._pod_ref(pod)} (refused: {refusal})" if refusal else self._pod_ref(pod)
 
@@ -105,7 +115,7 @@ class Actor:
         end_ns = port.now_ns + drain.timeout
         asked: set[str] = set()
         while port.now_ns < end_ns:
-            left = [pod for pod in port.list("pods") if _is_drained(pod, node)]
+            left = [pod for pod in port.list("pods") if is_drained(pod, node)]
             if not left:
                 return f"node/{node}"
             for pod in left:
@@ -118,7 +128,7 @@ class Actor:
         """Until one of the Pods that a drain waits for is gone, but not longer than until the next try."""
 
         def is_fewer() -> bool:
-            return sum(_is_drained(pod, node) for pod in self._port.list("pods")) < count
+            return sum(is_drained(pod, node) for pod in self._port.list("pods")) < count
 
         self._port.wait_until(is_fewer, _EVICT_AGAIN_NS)
 
@@ -137,6 +147,9 @@ class Actor:
             self._port.disturb_node(name, node)
         return f"node/{node}"
 
+    def _heal(self, heal: Heal) -> str:
+        return self._port.heal(heal.fault)
+
     def _scale(self, scale: Scale) -> str:
         self._port.scale(scale.of, scale.replicas, self._namespace)
         return scale.of
@@ -145,21 +158,21 @@ class Actor:
         self._port.set_image(change.of, change.image, change.container, self._namespace)
         return change.of
 
-    def _restart_rollout(self, reference: Reference) -> str:
-        self._port.restart_rollout(reference, self._namespace)
-        return reference
+    def _restart_rollout(self, workload: Workload) -> str:
+        self._port.restart_rollout(workload.of, self._namespace)
+        return workload.of
 
     def _undo_rollout(self, undo: Undo) -> str:
         self._port.undo_rollout(undo.of, undo.revision, self._namespace)
         return undo.of
 
-    def _pause_rollout(self, reference: Reference) -> str:
-        self._port.patch(reference, {"spec": {"paused": True}}, self._namespace)
-        return reference
+    def _pause_rollout(self, workload: Workload) -> str:
+        self._port.patch(workload.of, {"spec": {"paused": True}}, self._namespace)
+        return workload.of
 
-    def _resume_rollout(self, reference: Reference) -> str:
-        self._port.patch(reference, {"spec": {"paused": None}}, self._namespace)
-        return reference
+    def _resume_rollout(self, workload: Workload) -> str:
+        self._port.patch(workload.of, {"spec": {"paused": None}}, self._namespace)
+        return workload.of
 
     def _patch(self, patch: Patch) -> str:
         self._port.patch(patch.of, patch.change, self._namespace)
@@ -168,13 +181,3 @@ class Actor:
 
 class DrainTimeout(Exception):  # noqa: N818 - what it is called
     """A drain did not come to its end; the text is the node."""
-
-
-def _is_drained(pod: Any, node: str) -> bool:
-    """Whether a drain of this node moves the Pod: those of a DaemonSet, of the node itself and finished ones stay."""
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return (
-        pod["spec"].get("nodeName") == node
-        and pod["status"].get("phase") not in ("Succeeded", "Failed")
-        and all(owner["kind"] not in ("DaemonSet", "Node") for owner in owners)
-    )

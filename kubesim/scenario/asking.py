@@ -10,7 +10,8 @@ import msgspec
 from kubesim.api.conditions import is_condition_true
 from kubesim.api.objects import Object, controller_of, labels_of
 from kubesim.cluster.waiting import available, bound, ready
-from kubesim.scenario.model import EVERY, Condition, Reference, Restarts, is_within, question_of
+from kubesim.faults.arguments import Reference
+from kubesim.scenario.model import EVERY, Condition, Restarts, is_within, question_of
 from kubesim.scenario.port import Port
 
 _STATES: Final = {"ready": ready, "available": available, "bound": bound}

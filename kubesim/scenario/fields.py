@@ -12,13 +12,22 @@ from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
 
+from kubesim.api.kinds import ALL_KINDS
+from kubesim.faults import FAULTS, Disturbance, WriteEvent
+from kubesim.faults.arguments import Duration, NodeName, Reference
 from kubesim.manifests.document import Spot
-from kubesim.scenario.model import ACTIONS, Bound, Condition, Duration, Expectation, Reference, Step, file_name_of
+from kubesim.scenario.model import ACTIONS, Bound, Condition, Expectation, Heal, Step
 
 _UNITS_NS: Final = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000}
 _STATES: Final = ("ready", "available", "bound", "present", "gone", "cordoned")
 _PODS: Final = ("all", "ready", "running", "newReady")
+_VERBS: Final = ("created", "updated", "patched", "deleted", "marked")
 _INVALID: Final = object()
+# Parts of which one key is chosen from a table: the field that keeps the key, as it is also called, and the table.
+_CHOICES: Final[dict[type, tuple[str, dict[str, Any]]]] = {
+    Step: ("action", ACTIONS),
+    Disturbance: ("fault", {name: kind.argument for name, kind in FAULTS.items()}),
+}
 
 Report = Callable[[Spot, str, str], None]
 
@@ -101,8 +110,13 @@ class Reader:
         fields = _fields(part)
         spots: Any = spot.inside
         given: dict[str, Any] = {}
+        chosen = self._choose(part, value, spot, name) if part in _CHOICES else None
+        if chosen is not None:
+            given |= chosen
         for key, each in value.items():
             field = fields.get(key)
+            if chosen is not None and field is None and key in _CHOICES[part][1]:
+                continue
             if field is None:
                 self._unknown(part, key, spots[key], name)
                 given[key] = _INVALID
@@ -117,11 +131,27 @@ class Reader:
         wrong = _wrong_choice(result)
         return self._wrong(spot, f"{_called(name)} {wrong[0]}", wrong[1]) if wrong else result
 
+    def _choose(self, part: type[msgspec.Struct], value: dict[str, Any], spot: Spot, name: str) -> dict[str, Any]:
+        """The one key that says what is done, and its value, as the fields in which a part keeps them."""
+        word, table = _CHOICES[part]
+        spots: Any = spot.inside
+        keys = [key for key in value if key in table]
+        if len(keys) > 1:
+            what = f"{_called(name)} has {len(keys)} {word}s ({', '.join(keys)})"
+            return {word: self._wrong(spot, what, f"give each {word} an entry of its own")}
+        if not keys:
+            return {}
+        (key,) = keys
+        argument = self._read(table[key], {} if value[key] is None else value[key], spots[key], key)
+        return {word: key, "argument": argument}
+
     def _unknown(self, part: type[msgspec.Struct], key: str, spot: Spot, name: str) -> None:
         names = tuple(_fields(part))
-        nearest = near(key, names)
+        chosen = _CHOICES.get(part)
+        nearest = near(key, names if chosen is None else (*names, *chosen[1]))
         remedy = f'did you mean "{nearest}"?' if nearest else f"known are {', '.join(names)}"
-        self._report(spot, f'{_called(name)} has no field "{key}"', remedy)
+        what = f'unknown fault "{key}"' if part is Disturbance else f'{_called(name)} has no field "{key}"'
+        self._report(spot, what, remedy)
 
     def _scalar(self, wanted: Any, value: Any, spot: Spot, name: str) -> Any:
         if wanted is Duration:
@@ -137,14 +167,22 @@ class Reader:
                 what = f'"{name}" must name an object, not {_shown(value)}'
                 return self._wrong(spot, what, "write KIND/NAME, such as deployment/vehicle-api")
             return Reference(value)
+        if wanted is NodeName and isinstance(value, str):
+            return NodeName(value.removeprefix("node/"))
         if wanted is float and type(value) is int:
             return float(value)
         if type(value) is not wanted:
-            words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-            return self._wrong(spot, f'"{name}" must be {words[wanted]}, not {_shown(value)}', "correct it")
+            return self._wrong(spot, f'"{name}" must be {_TYPES[wanted]}, not {_shown(value)}', "correct it")
         return value
 
 
+_TYPES: Final = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    NodeName: "the name of a node",
+}
 _EXAMPLES: Final = {"Condition": "deployment/vehicle-api ready", "PodTarget": "deployment/vehicle-api"}
 
 
@@ -158,7 +196,8 @@ def _called(name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _fields(part: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    return {field.encode_name: field for field in msgspec.structs.fields(part)}
+    kept = (_CHOICES[part][0], "argument") if part in _CHOICES else ()
+    return {field.encode_name: field for field in msgspec.structs.fields(part) if field.name not in kept}
 
 
 def _short_form(part: type[msgspec.Struct], value: Any) -> dict[str, Any] | None:
@@ -172,7 +211,9 @@ def _short_form(part: type[msgspec.Struct], value: Any) -> dict[str, Any] | None
     if isinstance(value, str) and "of" in fields and not any(f.required for n, f in fields.items() if n != "of"):
         return {"of": value}
     if isinstance(value, str) and "runsNot" in fields:
-        return {"node": value.removeprefix("node/")}
+        return {"node": value}
+    if part is Heal and isinstance(value, str):
+        return {"fault": value}
     return None
 
 
@@ -187,14 +228,32 @@ def _wrong_choice(part: Any) -> tuple[str, str] | None:
         if part.availability is not None and not 0 <= part.availability <= 1:
             return f"expects an availability of {part.availability:g}", "give a share from 0 to 1, such as 0.99"
     if isinstance(part, Step):
-        actions = [file_name_of(name) for name in ACTIONS if getattr(part, name) is not None]
-        if len(actions) > 1:
-            return f"has {len(actions)} actions ({', '.join(actions)})", "give each action a step of its own"
         starts = [name for name in ("at", "after", "when") if getattr(part, name) is not None]
         if len(starts) > 1:
             return f"has several starts ({', '.join(starts)})", "keep one of them"
-        if not actions and not part.until and not part.lasts and not part.expect and not starts:
+        if not part.action and not part.until and not part.lasts and not part.expect and not starts:
             return "does nothing", "give it an action, or something to wait for or to expect"
+    if isinstance(part, Disturbance):
+        if not part.fault:
+            return "has no fault", f"give it one of {', '.join(FAULTS)}"
+        if (part.at is None) == (part.after_write is None):
+            return "must strike either at an instant or after a write", "give it one of at and afterWrite"
+    if isinstance(part, WriteEvent):
+        return _wrong_write(part)
+    if isinstance(part, Heal) and part.fault not in FAULTS:
+        return f'knows no fault "{part.fault}"', f'did you mean "{near(part.fault, tuple(FAULTS))}"?'
+    return None
+
+
+def _wrong_write(event: WriteEvent) -> tuple[str, str] | None:
+    if event.verb and event.verb not in _VERBS:
+        return f'knows no verb "{event.verb}"', f"known are {', '.join(_VERBS)}"
+    kind = event.of.partition("/")[0]
+    if kind and all(each.singular != kind for each in ALL_KINDS):
+        nearest = near(kind, tuple(each.singular for each in ALL_KINDS))
+        return f'knows no kind "{kind}"', f'did you mean "{nearest}"?' if nearest else "write it as in pod or pod/NAME"
+    if event.number < 1:
+        return f"counts to {event.number}", "count from 1"
     return None
 
 

@@ -10,18 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-
-class Duration(int):
-    """A span of time in ns; in a file a text such as 90s, 5m, 1h30m or 250ms."""
-
-    __slots__ = ()
-
-
-class Reference(str):
-    """An object as KIND/NAME, such as deployment/vehicle-api, or as NAMESPACE/KIND/NAME."""
-
-    __slots__ = ()
-
+from kubesim.faults import FAULTS, Disturbance
+from kubesim.faults.arguments import Argument, Duration, Reference, Workload
 
 _UNSET: Final = msgspec.UNSET
 # As an object's name in a condition: every object of that kind.
@@ -87,80 +77,23 @@ class Expectation(_Part, frozen=True, kw_only=True):
     never: Condition | None = None
 
 
-class PodTarget(_Part, frozen=True, kw_only=True):
-    """A Pod, or the first Ready Pod by name of a workload; in a file also the bare reference."""
-
-    of: Reference
-    container: str = ""
-
-
-class Crash(_Part, frozen=True, kw_only=True):
-    """A container's process ends with a code; 137 is what a SIGKILL leaves."""
-
-    of: Reference
-    container: str = ""
-    exit_code: int = 1
-
-
-class Delete(_Part, frozen=True, kw_only=True):
-    """A deletion by a user; of a workload with `pod: true`, of its first Ready Pod."""
-
-    of: Reference
-    pod: bool = False
-    grace_seconds: int | None = None
-
-
-class NodeTarget(_Part, frozen=True, kw_only=True):
-    """A node by name, or the first by name that runs a Pod of one workload and none of another.
-
-    Steps that end a disturbance may leave everything out: then they mean the node that was disturbed.
-    """
-
-    node: str = ""
-    runs: Reference | None = None
-    runs_not: Reference | None = None
-
-
-class Drain(_Part, frozen=True, kw_only=True):
-    """`kubectl drain`: cordon, then evict every Pod, trying again every 5 s where a budget refuses."""
-
-    node: str = ""
-    runs: Reference | None = None
-    runs_not: Reference | None = None
-    timeout: Duration = Duration(300_000_000_000)
-
-
-class Scale(_Part, frozen=True, kw_only=True):
-    """A workload's size."""
-
-    of: Reference
-    replicas: int
-
-
-class SetImage(_Part, frozen=True, kw_only=True):
-    """Another image for a workload's container, the first one without a name."""
-
-    of: Reference
-    image: str
-    container: str = ""
-
-
-class Undo(_Part, frozen=True, kw_only=True):
-    """Back to an earlier revision; 0 is the one before."""
-
-    of: Reference
-    revision: int = 0
-
-
-class Patch(_Part, frozen=True, kw_only=True):
+class Patch(Argument, frozen=True, kw_only=True):
     """A strategic merge patch of any object."""
 
     of: Reference
     change: dict[str, Any]
 
 
+class Heal(Argument, frozen=True, kw_only=True):
+    """The end of a fault that has no twin of its own, by the fault's name; in a file also the bare name."""
+
+    fault: str
+
+
 class Step(_Part, frozen=True, kw_only=True):
     """One thing that happens, and what to wait for and to check afterwards. At most one action is given.
+
+    In a file the action is a key of its own, one of `ACTIONS`: `crash: deployment/vehicle-api`.
 
     It begins `at` an instant of the scenario, `after` a pause, or `when` a condition holds. It ends once `until`
     holds (which must be `within` a time, or the scenario fails), still holds after the time that it `stays`, and the
@@ -177,33 +110,19 @@ class Step(_Part, frozen=True, kw_only=True):
     lasts: Duration = msgspec.field(default=Duration(0), name="for")
     expect: list[Expectation] = []
 
-    apply: str | None = None
-    crash: Crash | None = None
-    oom: PodTarget | None = None
-    hang: PodTarget | None = None
-    wake: PodTarget | None = None
-    delete: Delete | None = None
-    evict: PodTarget | None = None
-    drain: Drain | None = None
-    cordon: NodeTarget | None = None
-    uncordon: NodeTarget | None = None
-    lose_power: NodeTarget | None = None
-    restore_power: NodeTarget | None = None
-    isolate: NodeTarget | None = None
-    rejoin: NodeTarget | None = None
-    stop_kubelet: NodeTarget | None = None
-    start_kubelet: NodeTarget | None = None
-    scale: Scale | None = None
-    set_image: SetImage | None = None
-    restart_rollout: Reference | None = None
-    undo_rollout: Undo | None = None
-    pause_rollout: Reference | None = None
-    resume_rollout: Reference | None = None
-    patch: Patch | None = None
+    action: str = ""
+    argument: Any = None
 
 
-_NO_ACTIONS: Final = ("step", "at", "after", "when", "until", "within", "stays", "lasts", "expect")
-ACTIONS: Final = tuple(name for name in Step.__struct_fields__ if name not in _NO_ACTIONS)
+# What a step can do: the argument's type by the key that it has in files.
+ACTIONS: Final[dict[str, Any]] = {
+    **{name: kind.argument for name, kind in FAULTS.items()},
+    "heal": Heal,
+    "apply": str,
+    "patch": Patch,
+    "pauseRollout": Workload,
+    "resumeRollout": Workload,
+}
 
 
 class Nodes(_Part, frozen=True, kw_only=True):
@@ -226,11 +145,12 @@ class Users(_Part, frozen=True, kw_only=True):
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
-    """One promise and the steps that show whether it is kept."""
+    """One promise and the steps that show whether it is kept, and beside them faults at their instants and writes."""
 
     name: str
     promise: str
-    steps: list[Step]
+    steps: list[Step] = []
+    faults: list[Disturbance] = []
     namespace: str = ""
     manifests: list[str] = []
     comes_up_within: Duration = Duration(300_000_000_000)
@@ -248,17 +168,13 @@ def reference_to(obj: dict[str, Any], others: Iterable[dict[str, Any]]) -> Refer
     return Reference(f"{metadata['namespace']}/{reference}" if len(alike) > 1 else reference)
 
 
-def action_of(step: Step) -> tuple[str, Any]:
-    """The step's action and its argument; an empty name where it only waits and checks."""
-    for name in ACTIONS:
-        argument = getattr(step, name)
-        if argument is not None:
-            return name, argument
-    return "", None
+def chosen_of(part: Step | Disturbance) -> str:
+    """The key of a step's action or of a disturbance's fault; empty where a step only waits and checks."""
+    return part.action if isinstance(part, Step) else part.fault
 
 
-def file_name_of(field: str, part: type[msgspec.Struct] = Step) -> str:
-    """How a field of a part is written in files: `lose_power` is `losePower`."""
+def file_name_of(field: str, part: type[msgspec.Struct]) -> str:
+    """How a field of a part is written in files: `at_least` is `atLeast`."""
     return part.__struct_encode_fields__[part.__struct_fields__.index(field)]
 
 

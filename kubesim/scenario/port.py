@@ -1,39 +1,33 @@
 """What a scenario needs of the cluster that it runs on. One body drives the simulator, another real processes.
 
-References are KIND/NAME or NAMESPACE/KIND/NAME texts (`split_reference`); without a namespace they mean the one object
-of that kind and name. Instants are ns since the
-cluster came to be, by the cluster's own clock.
+References are KIND/NAME or NAMESPACE/KIND/NAME texts; without a namespace they mean the one object of that kind and
+name. Instants are ns since the cluster came to be, by the cluster's own clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from kubesim.api.objects import Object
+from kubesim.faults import Schedule
+from kubesim.faults.arguments import Argument
 from kubesim.users.ledger import Audit
 from kubesim.users.report import Counts
 
-# Disturbances that a body may lack; those of the API itself (delete, evict, scale, …) every body has.
-DISTURBANCES = (
-    "crash",
-    "oom",
-    "hang",
-    "wake",
-    "lose_power",
-    "restore_power",
-    "isolate",
-    "rejoin",
-    "stop_kubelet",
-    "start_kubelet",
+# Faults that need nothing but the API: every body can do them.
+API_FAULTS: Final = (
+    "delete",
+    "evict",
+    "drain",
+    "cordon",
+    "uncordon",
+    "scale",
+    "setImage",
+    "restartRollout",
+    "undoRollout",
 )
-
-
-def split_reference(reference: str, namespace: str) -> tuple[str, str]:
-    """The KIND/NAME of a reference and its namespace: its own, or the one given."""
-    own, _, rest = reference.partition("/")
-    return (rest, own) if "/" in rest else (reference, namespace)
 
 
 class Users(Protocol):
@@ -68,6 +62,19 @@ class Users(Protocol):
         ...
 
 
+class Faults(Protocol):
+    """A schedule that is under way."""
+
+    @property
+    def end_ns(self) -> int:
+        """The instant at which the last of it that has an instant will have struck and been healed."""
+        ...
+
+    def heal_all(self) -> None:
+        """End all that is still on; nothing more strikes."""
+        ...
+
+
 class Port(Protocol):
     """A cluster, for a scenario."""
 
@@ -78,7 +85,7 @@ class Port(Protocol):
 
     @property
     def disturbances(self) -> Sequence[str]:
-        """Which of `DISTURBANCES` it can do."""
+        """Which faults of the catalogue it can do beside `API_FAULTS`."""
         ...
 
     def apply(self, path: Path) -> Sequence[Object]:
@@ -146,11 +153,27 @@ class Port(Protocol):
         ...
 
     def disturb_pod(self, name: str, pod: Object, container: str, exit_code: int) -> None:
-        """One of `DISTURBANCES` that concerns a container."""
+        """crash, oom, hang or wake."""
         ...
 
     def disturb_node(self, name: str, node: str) -> None:
-        """One of `DISTURBANCES` that concerns a node."""
+        """losePower, restorePower, isolate, rejoin, stopKubelet or startKubelet."""
+        ...
+
+    def disturb(self, fault: str, argument: Argument, namespace: str = "") -> str:
+        """Any other fault of the catalogue that is among `disturbances`; returns what it was done to."""
+        ...
+
+    def heal(self, fault: str) -> str:
+        """End the last fault of this name that `disturb` began; returns what it was done to.
+
+        Raises:
+            UserError: none is on.
+        """
+        ...
+
+    def start_faults(self, schedule: Schedule, namespace: str = "") -> Faults:
+        """Let a schedule strike from now on."""
         ...
 
     def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> Users:

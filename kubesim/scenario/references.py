@@ -14,9 +14,10 @@ from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
 from kubesim.cluster.references import parse_reference
 from kubesim.errors import UserError
+from kubesim.faults.arguments import NodeName, Reference
+from kubesim.faults.targets import split_reference
 from kubesim.scenario.fields import near
-from kubesim.scenario.model import EVERY, Drain, NodeTarget, Reference, Scenario, file_name_of
-from kubesim.scenario.port import split_reference
+from kubesim.scenario.model import EVERY, Scenario, chosen_of, file_name_of
 
 Path = tuple[str | int, ...]
 # Made by controllers under names of their own, or by the cluster.
@@ -68,6 +69,9 @@ def references_in(scenario: Scenario) -> Iterator[Named]:
     for index, step in enumerate(scenario.steps):
         for reference, path in _in_part(step):
             yield Named(reference, ("steps", index, *path))
+    for index, disturbance in enumerate(scenario.faults):
+        for reference, path in _in_part(disturbance):
+            yield Named(reference, ("faults", index, *path))
     for index, expectation in enumerate(scenario.expect):
         for reference, path in _in_part(expectation):
             yield Named(reference, ("expect", index, *path))
@@ -76,11 +80,11 @@ def references_in(scenario: Scenario) -> Iterator[Named]:
 def _in_part(part: Any) -> Iterator[tuple[str, Path]]:
     for field in part.__struct_fields__:
         value = getattr(part, field)
-        key = file_name_of(field, type(part))
+        key = chosen_of(part) if field == "argument" else file_name_of(field, type(part))
         if isinstance(value, Reference):
             yield value, (key,)
-        elif isinstance(value, (NodeTarget, Drain)) and value.node:
-            yield f"node/{value.node}", (key,)
+        elif isinstance(value, NodeName) and value:
+            yield f"node/{value}", (key,)
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if hasattr(item, "__struct_fields__"):

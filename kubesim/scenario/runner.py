@@ -20,14 +20,12 @@ from kubesim.scenario.model import (
     Expectation,
     Scenario,
     Step,
-    action_of,
     describe,
-    file_name_of,
     question_of,
     reference_to,
 )
 from kubesim.scenario.outcome import Check, Outcome, Requests, StepOutcome, Writes
-from kubesim.scenario.port import Port, Users
+from kubesim.scenario.port import Faults, Port, Users
 
 COMES_UP = "The stack comes up"
 _SELF_STARTING = ("Deployment", "StatefulSet", "ReplicaSet", "Pod")
@@ -62,6 +60,7 @@ class Runner:
         self._until_ns = until_ns
         self._actor = Actor(port, scenario.namespace, resolve)
         self._users: Users | None = None
+        self._faults: Faults | None = None
         self._start_ns = port.now_ns
         self._users_since_ns = 0
         self._spans: list[tuple[StepOutcome, list[Expectation]]] = []
@@ -80,6 +79,9 @@ class Runner:
                     break
                 if self._users is None and self._scenario.load is not None:
                     self._start_users()
+                if self._faults is None and self._scenario.faults:
+                    self._faults = self._port.start_faults(tuple(self._scenario.faults), self._scenario.namespace)
+            self._end_faults()
         except Deadline:
             stopped = "stopped by --until"
         return self._judge(stopped, [step.step for step in steps[done:]])
@@ -107,6 +109,12 @@ class Runner:
             self._users = self._port.start_users(*args)
             self._users_since_ns = self._port.now_ns
 
+    def _end_faults(self) -> None:
+        """Wait for what still is to strike at an instant, then heal all that is on."""
+        if self._faults is not None:
+            self._pass(self._faults.end_ns - self._port.now_ns)
+            self._faults.heal_all()
+
     # --- one step ---
 
     def _run_step(self, step: Step) -> bool:
@@ -118,14 +126,13 @@ class Runner:
         start_ns = port.now_ns
         self._on_act()
         watcher = _Watcher(port, step.expect, self._scenario.namespace)
-        name, argument = action_of(step)
         subject = ""
-        if name:
+        if step.action:
             try:
-                subject = self._actor.act(name, argument)
+                subject = self._actor.act(step.action, step.argument)
             except (ApiError, UserError) as error:
                 # What the scenario names exists, or it would not have been begun: it is just not in the state for it.
-                checks.append(Check(text=f"{file_name_of(name)} is done", found=str(error), is_met=False))
+                checks.append(Check(text=f"{step.action} is done", found=str(error), is_met=False))
             except DrainTimeout as error:
                 checks.append(Check(text="the drain comes to its end", found=f"Pods are left on {error}", is_met=False))
         healed_ns = self._heal(step, start_ns, watcher, checks)
@@ -133,12 +140,12 @@ class Runner:
         checks += watcher.checks()
         outcome = StepOutcome(
             title=step.step,
-            action=file_name_of(name) if name else "",
+            action=step.action,
             subject=subject,
             start_ns=start_ns,
             end_ns=port.now_ns,
             healed_ns=healed_ns,
-            is_healing=bool(name and step.until) and all(condition.is_ == "ready" for condition in step.until),
+            is_healing=bool(step.action and step.until) and all(condition.is_ == "ready" for condition in step.until),
             checks=tuple(checks + self._judge_now(step, start_ns)),
         )
         self._spans.append((outcome, [each for each in step.expect if _is_about_requests(each)]))
@@ -168,7 +175,7 @@ class Runner:
             return all(holds(port, condition, namespace) for condition in step.until)
 
         is_noticed = True
-        if action_of(step)[0] and port.now_ns == start_ns and is_so():
+        if step.action and port.now_ns == start_ns and is_so():
             # Nobody can have noticed yet: first it must show, then it must be over.
             is_noticed = self._wait(lambda: not is_so(), min(step.within, _NOTICED_NS))
         is_met = self._wait(is_so, max(0, step.within - (port.now_ns - start_ns)))
@@ -341,9 +348,9 @@ def _titled(step: Step) -> Step:
         return step
     from msgspec.structs import replace
 
-    name, argument = action_of(step)
-    if name:
+    argument = step.argument
+    if step.action:
         of = getattr(argument, "of", None) or (argument if isinstance(argument, str) else "")
-        return replace(step, step=f"{file_name_of(name)} {of}".strip())
+        return replace(step, step=f"{step.action} {of}".strip())
     wait = ", ".join(describe(each) for each in step.until)
     return replace(step, step=f"wait until {wait}" if wait else "look")

@@ -8,8 +8,11 @@ from typing import Any, TextIO, final
 
 from kubesim.api.objects import Object, controller_of
 from kubesim.cluster import Cluster
-from kubesim.errors import ApiError, UserError
-from kubesim.scenario.port import DISTURBANCES, Users, split_reference
+from kubesim.errors import ApiError
+from kubesim.faults import FAULTS, Armed, Injector, Schedule, arm
+from kubesim.faults.arguments import Argument, NodeName, NodeTarget
+from kubesim.faults.targets import split_reference
+from kubesim.scenario.port import API_FAULTS, Users
 from kubesim.sim.loop import SECOND
 from kubesim.users.ledger import Audit
 from kubesim.users.load import Load
@@ -52,12 +55,13 @@ class SimulatedUsers:
 class SimulatedPort:
     """A simulated cluster, for a scenario. `stdin` is what a manifest path of `-` reads."""
 
-    disturbances: Sequence[str] = DISTURBANCES
+    disturbances: Sequence[str] = tuple(name for name in FAULTS if name not in API_FAULTS)
 
     def __init__(self, cluster: Cluster, stdin: TextIO | None = None) -> None:
         self.cluster = cluster
         self._stdin = stdin
         self._loads: list[Load] = []
+        self._injector = Injector(cluster)
 
     @property
     def now_ns(self) -> int:
@@ -150,10 +154,17 @@ class SimulatedPort:
             faults.wake(pod, container)
 
     def disturb_node(self, name: str, node: str) -> None:
-        if name not in DISTURBANCES:
-            raise UserError(f"the simulator cannot do {name} to a node")
-        do: Callable[[str], None] = getattr(self.cluster.faults, name)
-        do(node)
+        self._injector.inject(name, NodeTarget(node=NodeName(node)))
+
+    def disturb(self, fault: str, argument: Argument, namespace: str = "") -> str:
+        self._injector.namespace = namespace
+        return self._injector.inject(fault, argument)[0]
+
+    def heal(self, fault: str) -> str:
+        return self._injector.heal_last(fault)
+
+    def start_faults(self, schedule: Schedule, namespace: str = "") -> Armed:
+        return arm(self.cluster, schedule, namespace)
 
     def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> Users:
         load = self.cluster.load(service, namespace, rate_per_second=rate_per_second, write_percent=write_percent)

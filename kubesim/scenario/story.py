@@ -11,23 +11,9 @@ from typing import Final, NamedTuple
 
 from kubesim.api.objects import Object, labels_of
 from kubesim.api.selectors import compile_match_labels
+from kubesim.faults.arguments import Crash, Delete, Duration, NodeTarget, Reference, SetImage, Workload
 from kubesim.programs.catalog import PROGRAM_ANNOTATION, image_name
-from kubesim.scenario.model import (
-    EVERY,
-    Bound,
-    Condition,
-    Crash,
-    Delete,
-    Duration,
-    Expectation,
-    NodeTarget,
-    Reference,
-    Scenario,
-    SetImage,
-    Step,
-    Users,
-    reference_to,
-)
+from kubesim.scenario.model import EVERY, Bound, Condition, Expectation, Scenario, Step, Users, reference_to
 
 _SECOND: Final = 1_000_000_000
 _PAUSE: Final = Duration(5 * _SECOND)
@@ -108,13 +94,22 @@ class _Planner:
             name, of, until = _name(front), self._ref(front), [self._ready(front)]
             crash = Crash(of=of)
             title = f"A container of {name} crashes"
-            yield Step(step=title, after=_PAUSE, crash=crash, until=until, lasts=_LASTS)
+            yield Step(step=title, after=_PAUSE, action="crash", argument=crash, until=until, lasts=_LASTS)
             delete = Delete(of=of, pod=True)
-            yield Step(step=f"A Pod of {name} is deleted", after=_PAUSE, delete=delete, until=until, lasts=_LASTS)
+            yield Step(
+                step=f"A Pod of {name} is deleted",
+                after=_PAUSE,
+                action="delete",
+                argument=delete,
+                until=until,
+                lasts=_LASTS,
+            )
         if back is not None:
             crash = Crash(of=self._ref(back), exit_code=137)
             until = [self._ready(each) for each in (back, front) if each is not None]
-            yield Step(step=f"{_name(back)} is killed", after=_PAUSE, crash=crash, until=until, lasts=_LASTS)
+            yield Step(
+                step=f"{_name(back)} is killed", after=_PAUSE, action="crash", argument=crash, until=until, lasts=_LASTS
+            )
 
     def node_loss(self, nodes: int, notes: list[str]) -> Iterator[Step]:
         """A node is lost that has what can move, and not what cannot; then it comes back."""
@@ -129,13 +124,21 @@ class _Planner:
         yield Step(
             step=f"A node with a Pod of {_name(front)} loses power",
             after=_PAUSE,
-            lose_power=target,
+            action="losePower",
+            argument=target,
             until=[self._ready(front)],
             within=_NODE_LOST,
             stays=_STAYS,
         )
         until = [Condition(object=Reference(f"node/{EVERY}"), is_="ready")]
-        yield Step(step="The node comes back", after=_PAUSE, restore_power=NodeTarget(), until=until, lasts=_LASTS)
+        yield Step(
+            step="The node comes back",
+            after=_PAUSE,
+            action="restorePower",
+            argument=NodeTarget(),
+            until=until,
+            lasts=_LASTS,
+        )
 
     def rollout(self) -> Iterator[Step]:
         """A new image; where another tag could be another program or none at all, only new Pods."""
@@ -146,12 +149,14 @@ class _Planner:
         title = f"A new version of {_name(workload)} is rolled out"
         annotations = workload["spec"]["template"].get("metadata", {}).get("annotations") or {}
         if any(key.startswith(PROGRAM_ANNOTATION) for key in annotations) or _image(workload)[0] in _NOT_HTTP:
-            yield Step(step=title, after=_PAUSE, restart_rollout=of, until=until, lasts=_LASTS)
+            yield Step(
+                step=title, after=_PAUSE, action="restartRollout", argument=Workload(of=of), until=until, lasts=_LASTS
+            )
             return
         image = workload["spec"]["template"]["spec"]["containers"][0]["image"].partition("@")[0]
         head, slash, tail = image.rpartition("/")
         change = SetImage(of=of, image=f"{head}{slash}{tail.partition(':')[0]}:next")
-        yield Step(step=title, after=_PAUSE, set_image=change, until=until, lasts=_LASTS)
+        yield Step(step=title, after=_PAUSE, action="setImage", argument=change, until=until, lasts=_LASTS)
 
 
 def _service_with_users(objects: Sequence[Object], workloads: Sequence[Object]) -> tuple[Object | None, Object | None]:

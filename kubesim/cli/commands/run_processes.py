@@ -23,14 +23,15 @@ from kubesim.cli.terminal import Paint, Progress, width_of
 from kubesim.cli.timeline import Line, Narrator
 from kubesim.cluster import Cluster, ready
 from kubesim.errors import UserError
+from kubesim.faults import FAULTS
 from kubesim.processes.control import ControlServer
 from kubesim.processes.port import ProcessPort
 from kubesim.processes.stack import ProcessStack
 from kubesim.processes.users import RealUsers, path_for
 from kubesim.scenario.judge import percent, seconds
-from kubesim.scenario.model import Scenario, action_of, file_name_of
+from kubesim.scenario.model import Scenario
 from kubesim.scenario.outcome import Outcome
-from kubesim.scenario.port import DISTURBANCES
+from kubesim.scenario.port import API_FAULTS
 from kubesim.scenario.runner import Runner
 from kubesim.scenario.simulated import SimulatedPort
 from kubesim.sim.loop import SECOND
@@ -76,11 +77,10 @@ def run_processes(given: Input, arguments: argparse.Namespace, until_ns: int | N
 
 
 def _refuse_impossible(scenario: Scenario) -> None:
-    for step in scenario.steps:
-        name, _ = action_of(step)
-        if name in DISTURBANCES and name not in ProcessPort.disturbances:
-            can = ", ".join(file_name_of(each) for each in ProcessPort.disturbances)
-            raise UserError(f"the process runtime cannot do {file_name_of(name)}; it can do {can}")
+    for name in (*(step.action for step in scenario.steps), *(each.fault for each in scenario.faults)):
+        if name in FAULTS and name not in API_FAULTS and name not in ProcessPort.disturbances:
+            can = ", ".join((*API_FAULTS, *ProcessPort.disturbances))
+            raise UserError(f"the process runtime cannot do {name}; it can do {can}")
 
 
 # --- with a scenario ---

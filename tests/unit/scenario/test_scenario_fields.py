@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kubesim.errors import UserError
+from kubesim.faults.arguments import Crash
 from kubesim.scenario.fields import parse_duration
 from kubesim.scenario.file import read_scenario
-from kubesim.scenario.model import Condition, Crash, action_of, describe
+from kubesim.scenario.model import Condition, describe
 
 HEAD = "name: x\npromise: It holds.\nsteps:\n"
 
@@ -58,7 +59,7 @@ def read(tmp_path, text):
         ),
         (
             "  - crash: pod/a\n    hang: pod/b",
-            '4:5: "steps[0]" has 2 actions (crash, hang); give each action a step of its own',
+            '4:5: "steps[0]" has 2 actions (crash, hang); give each action an entry of its own',
         ),
         (
             "  - at: 1s\n    after: 1s\n    crash: pod/a",
@@ -92,6 +93,40 @@ def test_a_mistake_is_named_with_its_place(tmp_path, steps, message):
         read(tmp_path, HEAD + steps + "\n")
 
     assert str(caught.value) == f"{tmp_path}/s.yaml:{message}"
+
+
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        ("{at: 1s, losPower: node-1}", '4:14: unknown fault "losPower"; did you mean "losePower"?'),
+        ("{at: 1s}", '4:5: "faults[0]" has no fault; give it one of crash, '),
+        (
+            "{at: 1s, crash: pod/a, hang: pod/a}",
+            '4:5: "faults[0]" has 2 faults (crash, hang); give each fault an entry of its own',
+        ),
+        (
+            "{crash: pod/a}",
+            '4:5: "faults[0]" must strike either at an instant or after a write; give it one of at and afterWrite',
+        ),
+        (
+            "{afterWrite: {verb: made}, crash: pod/a}",
+            '4:6: "afterWrite" knows no verb "made"; known are created, updated, patched, deleted, marked',
+        ),
+        ("{afterWrite: {of: pods}, crash: pod/a}", '4:6: "afterWrite" knows no kind "pods"; did you mean "pod"?'),
+        ("{afterWrite: {number: 0}, crash: pod/a}", '4:6: "afterWrite" counts to 0; count from 1'),
+        ("{at: 1s, losePower: 3}", '4:14: "losePower" must be a mapping; write it as KEY: VALUE lines'),
+        (
+            "{at: 1s, losePower: {node: 3}}",
+            '4:26: "node" must be the name of a node, not 3; correct it',
+        ),
+    ],
+)
+def test_a_mistake_in_a_fault_is_named(tmp_path, fault, message):
+    """As in a step: an unknown fault with the nearest one, a start that is missing, a write that cannot be."""
+    with pytest.raises(UserError) as caught:
+        read(tmp_path, f"name: x\npromise: It holds.\nfaults:\n  - {fault}\n")
+
+    assert str(caught.value).startswith(f"{tmp_path}/s.yaml:{message}")
 
 
 def test_every_mistake_is_reported(tmp_path):
@@ -135,7 +170,7 @@ def test_short_forms(tmp_path):
 
     step = read(tmp_path, HEAD + text).scenario.steps[0]
 
-    assert action_of(step) == ("crash", Crash(of="pod/a"))
+    assert (step.action, step.argument) == ("crash", Crash(of="pod/a"))
     assert step.until == [Condition(object="pod/a", is_="ready")]
     assert step.expect[0].lost_writes.equals == 0
 

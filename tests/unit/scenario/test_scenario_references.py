@@ -62,7 +62,7 @@ def test_what_exists_or_will_is_accepted(step):
         ),
         (
             "losePower: node-9",
-            ("steps", 0, "losePower"),
+            ("steps", 0, "losePower", "node"),
             "there is no node/node-9 in the manifests or the cluster; there are node/node-1, node/node-2",
         ),
         (

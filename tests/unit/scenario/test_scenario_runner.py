@@ -9,7 +9,7 @@ import pytest
 from kubesim.cluster import Cluster
 from kubesim.manifests.document import read_documents
 from kubesim.scenario.fields import Reader
-from kubesim.scenario.model import ACTIONS, Scenario, file_name_of
+from kubesim.scenario.model import ACTIONS, Scenario
 from kubesim.scenario.runner import Runner
 from kubesim.scenario.simulated import SimulatedPort
 
@@ -176,9 +176,23 @@ def test_a_stack_that_does_not_come_up_is_not_disturbed():
 
 
 def test_every_action_is_documented():
-    """docs/scenarios.md is the reference of what a file can say."""
-    text = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
+    """docs/scenarios.md and docs/faults.md are the reference of what a file can say."""
+    docs = Path(__file__).parents[3] / "docs"
+    text = (docs / "scenarios.md").read_text() + (docs / "faults.md").read_text()
 
-    missing = [file_name_of(name) for name in ACTIONS if f"`{file_name_of(name)}" not in text]
+    missing = [name for name in ACTIONS if f"`{name}" not in text]
 
     assert missing == []
+
+
+def test_faults_strike_beside_the_steps():
+    """From when the stack is up; the run goes on until the last has been healed."""
+    outcome = run(
+        "  - at: 40s\n    until: [{object: deployment/web, pods: ready, equals: 2}]\n"
+        "faults:\n"
+        "  - {at: 10s, for: 60s, losePower: {node: node-1}}\n"
+        "  - {at: 20s, crash: {of: deployment/web, index: 5}}\n"
+    )
+
+    assert failures(outcome) == []
+    assert outcome.end_ns - outcome.steps[0].end_ns == 70 * SECOND

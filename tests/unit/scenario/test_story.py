@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from kubesim.manifests import load
-from kubesim.scenario.model import action_of
 from kubesim.scenario.story import plan_story
 
 WEB = """
@@ -42,27 +41,27 @@ def story_of(tmp_path, text, nodes=3):
 
 def actions(story):
     """Its actions in order."""
-    return [action_of(step)[0] for step in story.scenario.steps]
+    return [step.action for step in story.scenario.steps]
 
 
 def test_the_reference_stack_gets_the_mission():
     """Every accident of the mission, users who write, and the database spared when a node is lost."""
     story = plan_story([manifest.object for manifest in load("specs/stack.yaml")], 3)
 
-    assert actions(story) == ["crash", "delete", "crash", "lose_power", "restore_power", "set_image"]
+    assert actions(story) == ["crash", "delete", "crash", "losePower", "restorePower", "setImage"]
     assert story.scenario.load.service == "vehicle-api"
     assert story.scenario.load.write_percent == 20
-    assert story.scenario.steps[3].lose_power.runs_not == "statefulset/postgres"
-    assert story.scenario.steps[5].set_image.image == "vehicle-api:next"
+    assert story.scenario.steps[3].argument.runs_not == "statefulset/postgres"
+    assert story.scenario.steps[5].argument.image == "vehicle-api:next"
     assert story.notes == ()
 
 
 @pytest.mark.parametrize(
     "text, nodes, expected, service, notes",
     [
-        (WEB + SERVICE, 3, ["crash", "delete", "lose_power", "restore_power", "set_image"], "web", 0),
-        (WEB, 3, ["crash", "delete", "lose_power", "restore_power", "set_image"], None, 1),
-        (WEB + SERVICE, 1, ["crash", "delete", "set_image"], "web", 1),
+        (WEB + SERVICE, 3, ["crash", "delete", "losePower", "restorePower", "setImage"], "web", 0),
+        (WEB, 3, ["crash", "delete", "losePower", "restorePower", "setImage"], None, 1),
+        (WEB + SERVICE, 1, ["crash", "delete", "setImage"], "web", 1),
         (CONFIG, 3, [], None, 2),
     ],
     ids=["a Service without a database", "no Service", "one node", "nothing that runs"],
