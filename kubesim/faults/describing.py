@@ -29,8 +29,8 @@ is made from `kubesim.faults.catalogue`; `kubesim faults` prints it as a list. A
 by `heal: NAME`, or by the `for` or `healedAfterWrite` of its line in `faults`; at the end everything is healed.
 
 `of` names a Pod or a workload: then its first Ready Pod by name is meant, or with `index` the Pod with that number by
-name, counted from 0 and on from the first after the last. A node is `node: NAME`, or the first by name that `runs` a Pod
-of one workload and, with `runsNot`, none of another.
+name, counted from 0 and on from the first after the last. A node is `node: NAME`, or the first by name that `runs` a
+Pod of one workload and, with `runsNot`, none of another.
 """
 
 
