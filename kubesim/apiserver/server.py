@@ -105,8 +105,10 @@ class ApiServer:
             return self._create(request, identity, attempt)
         return self._verbs[request.verb](request, identity)
 
-    def watch(self, kind: Kind, since: int, options: Options, notify: Callable[[Watch], None]) -> Watch:
-        """Open a watch on the changes after revision `since`.
+    def watch(
+        self, kind: Kind, since: int, options: Options, notify: Callable[[Watch], None], namespace: str = ""
+    ) -> Watch:
+        """Open a watch on the changes after revision `since`; an empty namespace means all.
 
         Raises:
             ApiError: 410, those changes are gone; 400, a selector is wrong.
@@ -115,7 +117,7 @@ class ApiServer:
         stored = stored_kind(kind)
         watch = self.store.watch(
             stored.resource,
-            namespace="",
+            namespace=namespace,
             matches=selection.beside_index,
             index=selection.indexed,
             since=since,

@@ -58,20 +58,13 @@ def read_input(arguments: argparse.Namespace) -> Input:
 
 
 def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> ClusterOptions:
-    changes: dict[str, Any] = {"seed": arguments.seed}
+    changes: dict[str, Any] = {}
     if file is not None:
         wanted = file.scenario.cluster
         changes |= {"node_labels": wanted.labels, "missing_images": tuple(wanted.missing_images)}
         changes |= {name: value for name, value in _sizes(wanted.nodes, wanted.cpu, wanted.memory) if value}
         changes["programs"] = file.scenario.programs
-    changes |= {
-        name: value for name, value in _sizes(arguments.nodes, arguments.node_cpu, arguments.node_memory) if value
-    }
-    for flag, name in (("--node-cpu", "node_cpu"), ("--node-memory", "node_memory")):
-        given = getattr(arguments, name)
-        if given is not None and not _is_quantity(given):
-            raise UserError(f"{flag}: {given!r} is no quantity; write it as in 4, 500m or 8Gi")
-    options = ClusterOptions().with_changes(changes)
+    options = cluster_options(arguments, **changes)
     if file is not None:
         names = [node_name(index) for index in range(options.nodes)]
         for label in options.node_labels:
@@ -83,6 +76,23 @@ def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> Cluste
         except UserError as error:
             raise UserError(f"{file.locate('programs')}: {error}") from error
     return options
+
+
+def cluster_options(arguments: argparse.Namespace, **changes: Any) -> ClusterOptions:
+    """The cluster that the words ask for; `changes` are those of a file, which the words override.
+
+    Raises:
+        UserError: one is out of range, or no quantity.
+    """
+    changes["seed"] = arguments.seed
+    changes |= {
+        name: value for name, value in _sizes(arguments.nodes, arguments.node_cpu, arguments.node_memory) if value
+    }
+    for flag, name in (("--node-cpu", "node_cpu"), ("--node-memory", "node_memory")):
+        given = getattr(arguments, name)
+        if given is not None and not _is_quantity(given):
+            raise UserError(f"{flag}: {given!r} is no quantity; write it as in 4, 500m or 8Gi")
+    return ClusterOptions().with_changes(changes)
 
 
 def _is_quantity(text: str) -> bool:

@@ -69,6 +69,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.faults import faults
 
         return faults(arguments)
+    if arguments.command == "serve":
+        from kubesim.cli.commands.serve import serve
+
+        return serve(arguments)
     if arguments.command == "version":
         from kubesim.cli.commands.version import version
 
@@ -86,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_serve(commands)
     _add_graph(commands)
     add_running(commands)
     faults = commands.add_parser("faults", help="list what can be done to a cluster", allow_abbrev=False)
@@ -107,12 +112,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "spec", nargs="*", metavar="SPEC", help="a manifest file, a folder of them, or - for standard input"
     )
     run.add_argument("--scenario", metavar="FILE", help="run this scenario instead of the default story")
-    run.add_argument("--nodes", type=_whole(1, 32_768), metavar="N", help="how many nodes the cluster has (3)")
-    run.add_argument("--node-cpu", metavar="QUANTITY", help="CPU of each node (4)")
-    run.add_argument("--node-memory", metavar="QUANTITY", help="memory of each node (8Gi)")
-    run.add_argument(
-        "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same run (0)"
-    )
+    _add_cluster(run)
     run.add_argument("--until", metavar="DURATION", help="stop at this virtual time, such as 90s or 5m")
     run.add_argument(
         "--output",
@@ -130,6 +130,38 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("--trace", metavar="FILE", help="write the trace to this file, one JSON array a line")
     run.add_argument("--quiet", action="store_true", help="print the verdict only")
     run.add_argument("--no-color", action="store_true", help="no colours, as where NO_COLOR is set")
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve a simulated cluster to kubectl and every other client",
+        description="Serve a simulated cluster on the loopback address, until SIGTERM or Ctrl-C.",
+        allow_abbrev=False,
+    )
+    serve.add_argument(
+        "spec", nargs="*", metavar="SPEC", help="what it holds at the start: a manifest file, a folder of them, or -"
+    )
+    _add_cluster(serve)
+    serve.add_argument(
+        "--speed", default="1", metavar="N", help="virtual seconds a second, or max: as fast as it can until quiet (1)"
+    )
+    serve.add_argument(
+        "--port", type=_whole(0, 65_535), default=6443, metavar="N", help="0 for any that is free (6443)"
+    )
+    serve.add_argument(
+        "--kubeconfig", metavar="FILE", help="where to write what clients need to know (~/.kube/kubesim.yaml)"
+    )
+    serve.add_argument("--insecure-http", action="store_true", help="plain HTTP, without certificates")
+
+
+def _add_cluster(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--nodes", type=_whole(1, 32_768), metavar="N", help="how many nodes the cluster has (3)")
+    command.add_argument("--node-cpu", metavar="QUANTITY", help="CPU of each node (4)")
+    command.add_argument("--node-memory", metavar="QUANTITY", help="memory of each node (8Gi)")
+    command.add_argument(
+        "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same run (0)"
+    )
 
 
 def _add_graph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

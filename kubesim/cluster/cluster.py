@@ -51,10 +51,17 @@ Objects = list[Object]
 class Cluster:
     """API server, controllers, scheduler and nodes over one loop."""
 
-    def __init__(self, options: ClusterOptions | None = None, *, bodies: Bodies | None = None, **changes: Any) -> None:
+    def __init__(
+        self,
+        options: ClusterOptions | None = None,
+        *,
+        bodies: Bodies | None = None,
+        start_ns: int = 0,
+        **changes: Any,
+    ) -> None:
         """Make a cluster; its nodes register as time begins to run. `changes` are fields of `ClusterOptions`.
 
-        `bodies` replace the simulated container runtimes and networks of nodes.
+        `bodies` replace the simulated container runtimes and networks of nodes; `start_ns` is the instant of its birth.
 
         Raises:
             UserError: an option is out of range.
@@ -62,6 +69,7 @@ class Cluster:
         options = options or ClusterOptions()
         self.options = options = options.with_changes(changes)
         self.loop = Loop() if bodies is None else bodies.loop
+        self.loop.now_ns = max(self.loop.now_ns, start_ns)
         self.trace = Trace()
         self._chooser = Chooser(options.seed)
         self.plane = ControlPlane(self.loop, self._chooser, options)

@@ -33,7 +33,8 @@ class ControlPlane:
         self.store = Store()
         self.server = ApiServer(loop, self.store, chooser.stream("api-server"))
         self._options = options
-        loop.post(_COMPACTION_NS, self._compact, None)
+        if options.compacts:
+            loop.post(_COMPACTION_NS, self._compact, None)
 
     def client(self, user: str, qps: int = 0, burst: int = 0) -> InProcessClient:
         """A component's connection; a `qps` of 0 means that it limits itself by nothing."""

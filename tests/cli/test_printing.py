@@ -10,8 +10,8 @@ import pytest
 
 from kubesim.api.timestamps import to_time
 from kubesim.cli.printing import print_tables
-from kubesim.cli.printing.ages import human_duration
-from kubesim.cli.printing.pod import pod_row
+from kubesim.printing.ages import human_duration
+from kubesim.printing.pod import pod_row
 from kubesim.sim.loop import HOUR, MINUTE, SECOND
 
 DAY = 24 * HOUR

@@ -42,6 +42,7 @@ BANNED_CALLS = {
 # The edges, where the real world begins, and the one place that chance comes from.
 EDGES = {
     "kubesim.cli": ("time.",),
+    "kubesim.http": ("time.", "datetime.datetime.now"),
     "kubesim.processes": ("time.",),
     "kubesim.sim.chooser": ("random.",),
 }

@@ -1,4 +1,4 @@
-"""Makes `definitions.json` from upstream's OpenAPI document and Go types.
+"""Makes `definitions.json` and `documentation.json.xz` from upstream's OpenAPI document and Go types.
 
     python -m kubesim.api.schema.generate PATH/TO/swagger.json PATH/TO/k8s.io/api PATH/TO/k8s.io/apimachinery
 
@@ -9,6 +9,7 @@ the same bytes.
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import sys
 from pathlib import Path
@@ -144,14 +145,30 @@ def build(swagger: dict[str, Any], go_types: GoTypes) -> str:
     return f'{{"names":{json.dumps(names, separators=(",", ":"))},\n"rows":[\n{lines}\n]}}\n'
 
 
+def document(swagger: dict[str, Any]) -> bytes:
+    """What the document says about definitions and fields in words, with the values that a field may have: packed."""
+    rows = {}
+    for name, schema in sorted(swagger["definitions"].items()):
+        properties = sorted(schema.get("properties", {}).items())
+        row = {
+            "d": schema.get("description", ""),
+            "f": {key: value["description"] for key, value in properties if "description" in value},
+            "e": {key: value["enum"] for key, value in properties if "enum" in value},
+        }
+        rows[name] = {key: value for key, value in row.items() if value}
+    return lzma.compress(json.dumps(rows, separators=(",", ":")).encode(), preset=9)
+
+
 def main(arguments: list[str]) -> int:
-    """Writes the table next to this module."""
+    """Writes the tables next to this module."""
     if len(arguments) < 1:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     swagger = json.loads(Path(arguments[0]).read_text())
     text = build(swagger, _go_types([Path(folder) for folder in arguments[1:]]))
-    (Path(__file__).parent / "definitions.json").write_text(text)
+    here = Path(__file__).parent
+    (here / "definitions.json").write_text(text)
+    (here / "documentation.json.xz").write_bytes(document(swagger))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Objects as `kubectl get` prints them: the server's columns, kubectl's alignment."""
+"""A run's objects as `kubectl get` prints them: the server's columns, kubectl's alignment."""
 
 from __future__ import annotations
 

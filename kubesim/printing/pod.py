@@ -10,11 +10,11 @@ from typing import Any
 from kubesim.api.conditions import find_condition, is_condition_true
 from kubesim.api.objects import Object
 from kubesim.api.timestamps import from_time
-from kubesim.cli.printing.ages import age, human_duration
+from kubesim.printing.ages import age, human_duration
 
 
 def pod_row(pod: Object, now_ns: int) -> tuple[str, ...]:
-    """NAME, READY, STATUS, RESTARTS, AGE, IP, NODE."""
+    """Name, Ready, Status, Restarts, Age, IP, Node, Nominated Node, Readiness Gates."""
     reading = _Reading(pod)
     restarts = str(reading.restarts)
     if reading.restarts and reading.last_restart_ns:
@@ -28,7 +28,17 @@ def pod_row(pod: Object, now_ns: int) -> tuple[str, ...]:
         age(pod["metadata"].get("creationTimestamp"), now_ns),
         status.get("podIP") or "<none>",
         spec.get("nodeName") or "<none>",
+        status.get("nominatedNodeName") or "<none>",
+        _readiness_gates(spec, status),
     )
+
+
+def _readiness_gates(spec: Any, status: Any) -> str:
+    gates = spec.get("readinessGates") or ()
+    if not gates:
+        return "<none>"
+    passed = sum(is_condition_true(status.get("conditions"), gate["conditionType"]) for gate in gates)
+    return f"{passed}/{len(gates)}"
 
 
 class _Reading:

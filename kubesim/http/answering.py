@@ -1,0 +1,255 @@
+"""A request on a resource from its path, query and body to an answer: the verbs over `ApiServer.handle`.
+
+Upstream: apiserver/pkg/endpoints/{installer.go,handlers} @v1.36
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, NamedTuple, final
+
+from kubesim.api.kinds import BINDING, COMPONENT_STATUS, POD, verbs_of
+from kubesim.api.objects import Object
+from kubesim.api.requests import Options, Request
+from kubesim.api.schema.check import find_problems
+from kubesim.api.schema.wire import decoding_error
+from kubesim.api.scheme import Kind
+from kubesim.apiserver.decoding import decode
+from kubesim.apiserver.pod_admission import TryAgain
+from kubesim.apiserver.server import ApiServer, Identity
+from kubesim.errors import ApiError, bad_request
+from kubesim.http import reviews
+from kubesim.http.bodies import read_object, read_patch
+from kubesim.http.discovery import subresource_kind, subresource_verbs
+from kubesim.http.negotiation import negotiate
+from kubesim.http.pace import Pace
+from kubesim.http.parameters import delete_options, list_options, write_options
+from kubesim.http.shapes import Shapes
+from kubesim.http.statuses import Reply, method_not_allowed
+from kubesim.http.targets import Target, resource_not_found
+from kubesim.http.unserved import check_served, subresource_not_served, warning_about
+
+_STREAMED: Final = ("attach", "exec", "log", "portforward", "proxy")
+_BODIES: Final = {
+    "binding": ("io.k8s.api.core.v1.Binding", "Binding"),
+    "eviction": ("io.k8s.api.policy.v1.Eviction", "Eviction"),
+    "scale": ("io.k8s.api.autoscaling.v1.Scale", "Scale"),
+    "token": ("io.k8s.api.authentication.v1.TokenRequest", "TokenRequest"),
+}
+_VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+_IGNORING: Final = Options(field_validation="Ignore")
+
+
+class Call(NamedTuple):
+    """An HTTP request on a resource, read as far as its path."""
+
+    method: str
+    target: Target
+    query: Mapping[str, str]
+    accept: str
+    content_type: str
+    body: bytes
+    identity: Identity
+
+
+@final
+class Answering:
+    """The API server's verbs, as HTTP has them."""
+
+    def __init__(self, server: ApiServer, pace: Pace, shapes: Shapes) -> None:
+        self._server = server
+        self._pace = pace
+        self._shapes = shapes
+
+    async def answer(self, call: Call) -> Reply:
+        """Carry out a call that is no watch and no stream.
+
+        Raises:
+            ApiError: the answer, where it is not success.
+        """
+        target = call.target
+        verb = _verb(call.method, target)
+        if verb == "get":
+            return self._get(call)
+        if verb == "list":
+            return self._list(call)
+        _check_accept(call)
+        request = self._read(verb, call)
+        if isinstance(request, Reply):
+            return request
+        kind, name = target.kind, target.name
+        is_new = verb in ("update", "patch") and self._server.find(kind, target.namespace, name) is None
+        obj = await self._carry_out(request, call.identity)
+        code = 201 if verb == "create" or is_new else 200
+        return self._shaped(call, obj, code, is_create=verb == "create" or is_new)
+
+    # --- reading ---
+
+    def _get(self, call: Call) -> Reply:
+        target = call.target
+        form = negotiate(call.accept)
+        options = list_options(call.query)
+        request = Request("get", target.kind, target.namespace, target.name, target.subresource, None, options)
+        obj = self._server.handle(request, call.identity)
+        return self._shapes.of_object(target.kind, obj, form)
+
+    def _list(self, call: Call) -> Reply:
+        target = call.target
+        form = negotiate(call.accept, is_list=True)
+        options = _named(list_options(call.query), target.name)
+        if "sendInitialEvents" in call.query:
+            raise _list_invalid("sendInitialEvents", "sendInitialEvents is forbidden for list")
+        return self._shapes.of_list(self._server, target, options, call.identity, form)
+
+    # --- writing ---
+
+    def _read(self, verb: str, call: Call) -> Request | Reply:
+        """The request that a call is; an answer where none is needed."""
+        target = call.target
+        kind = target.kind
+        place = (kind, target.namespace, target.name, target.subresource)
+        if verb in ("delete", "deletecollection"):
+            body = self._delete_body(call)
+            options = delete_options(call.query, body, of_collection=verb == "deletecollection")
+            return Request(verb, *place, None, options)  # type: ignore[arg-type]
+        if verb == "patch":
+            patch_type, patch = read_patch(call.body, call.content_type)
+            return Request("patch", *place, patch, write_options(call.query, "patch", patch_type))
+        expected = subresource_kind(kind, target.subresource)[2] if target.subresource else kind.kind
+        obj = read_object(call.body, call.content_type, expected)
+        options = write_options(call.query, verb)
+        if not target.subresource and reviews.is_review(kind):
+            return self._shaped(call, reviews.answer(kind, _sound(kind, obj), call.identity), 201)
+        if kind is BINDING:
+            _check_body("binding", obj)
+            name = (obj.get("metadata") or {}).get("name") or ""
+            return Request("create", POD, target.namespace, name, "binding", obj, options)
+        if target.subresource in _BODIES:
+            _check_body(target.subresource, obj)
+        else:
+            if verb == "create":
+                check_served(kind)
+            obj = _sound(kind, obj)
+        return Request(verb, *place, obj, options)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _delete_body(call: Call) -> Object | None:
+        if not call.body:
+            return None
+        return read_object(call.body, call.content_type, "DeleteOptions")
+
+    async def _carry_out(self, request: Request, identity: Identity) -> Object:
+        """The request at this instant, or when the server no longer holds it."""
+        attempt = 0
+        while True:
+            self._pace.catch_up()
+            try:
+                return self._server.handle(request, identity, attempt)
+            except TryAgain as held:
+                attempt += 1
+                await self._pass(held.after_ns)
+            finally:
+                self._pace.nudge()
+
+    async def _pass(self, duration_ns: int) -> None:
+        """Let virtual time pass; in a pause it passes all the same, or whoever asks would wait for ever."""
+        if self._pace.is_paused:
+            await self._pace.advance(duration_ns)
+            return
+        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._server.loop.post(duration_ns, _settle, passed)
+        self._pace.nudge()
+        await passed
+
+    def _shaped(self, call: Call, obj: Object, code: int, *, is_create: bool = False) -> Reply:
+        kind = call.target.kind
+        if obj.get("kind") == "Status":
+            code = obj.get("code", 200)
+        reply = self._shapes.of_object(kind, obj, negotiate(call.accept))._replace(code=code)
+        warning = "" if call.target.subresource else warning_about(kind, is_create=is_create)
+        return reply._replace(headers={**reply.headers, "Warning": f'299 - "{warning}"'}) if warning else reply
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _verb(method: str, target: Target) -> str:
+    """The verb of a method on a target.
+
+    Raises:
+        ApiError: 405 or 404, there is none; 501, Kubernetes has it and the simulator does not.
+    """
+    verb = _VERBS.get(method)
+    if verb is None:
+        raise method_not_allowed()
+    kind, name, subresource = target.kind, target.name, target.subresource
+    if subresource:
+        if subresource not in kind.subresources:
+            raise resource_not_found()
+        if verb not in subresource_verbs(subresource):
+            raise method_not_allowed()
+        if subresource in _STREAMED or subresource in ("ephemeralcontainers", "resize", "approval"):
+            raise subresource_not_served(kind, subresource)
+        return verb
+    if name:
+        if verb == "create":
+            raise method_not_allowed()
+    elif verb == "get":
+        verb = "list"
+    elif verb == "delete":
+        verb = "deletecollection"
+    elif verb != "create":
+        raise method_not_allowed()
+    if verb == "list" and kind is COMPONENT_STATUS:
+        return verb
+    if verb not in verbs_of(kind) or (verb == "create" and kind.namespaced and not target.namespace):
+        raise method_not_allowed()
+    return verb
+
+
+def _check_accept(call: Call) -> None:
+    """Nothing is written where the answer could not be given."""
+    negotiate(call.accept)
+
+
+def _named(options: Options, name: str) -> Options:
+    """The options of a watch on one name, as the old paths have it."""
+    if not name:
+        return options
+    import msgspec
+
+    return msgspec.structs.replace(options, field_selector=f"metadata.name={name}")
+
+
+def _list_invalid(field: str, why: str) -> ApiError:
+    from kubesim.errors import Cause, invalid
+
+    return invalid("ListOptions", "meta.k8s.io", "", (Cause("FieldValueForbidden", field, f"Forbidden: {why}"),))
+
+
+def _sound(kind: Kind, obj: Object) -> Object:
+    """The object, if its metadata can be looked at.
+
+    Raises:
+        ApiError: 400, it is not of the right type.
+    """
+    metadata = obj.get("metadata")
+    if metadata is None:
+        return obj
+    if not isinstance(metadata, dict) or any(
+        not isinstance(metadata.get(name, ""), str | None) for name in ("name", "namespace", "generateName", "uid")
+    ):
+        decode(kind, obj, _IGNORING)
+        raise bad_request(f"{kind.kind}: metadata cannot be read")
+    return obj
+
+
+def _check_body(subresource: str, obj: Object) -> None:
+    definition, kind = _BODIES[subresource]
+    problems = find_problems(obj, definition)
+    error = decoding_error("v1", kind, problems, strict=False)
+    if error is not None:
+        raise error

@@ -1,0 +1,272 @@
+"""The HTTP server: connections, limits and headers around `Answering`, `Watching` and the paths beside resources.
+
+aiohttp's low-level server carries it; whatever is not about HTTP itself is elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from kubesim.apiserver.server import ApiServer, Identity
+from kubesim.errors import ApiError, internal_error, too_many_requests
+from kubesim.http import identities, paths
+from kubesim.http.answering import Answering, Call
+from kubesim.http.control import PREFIX, Control
+from kubesim.http.encoding import Encoder
+from kubesim.http.negotiation import JSON, negotiate
+from kubesim.http.pace import Pace
+from kubesim.http.parameters import is_true
+from kubesim.http.shapes import Shapes
+from kubesim.http.statuses import Reply, method_not_allowed, refusal, text
+from kubesim.http.targets import PlainNotFound, Target, read_path
+from kubesim.http.watch_requests import read_watch
+from kubesim.http.watching import Watching
+
+# Upstream: apiserver/pkg/server/config.go:MaxRequestBodyBytes, Go's net/http DefaultMaxHeaderBytes @v1.36
+BODY_MAX: Final = 3 * 1024 * 1024
+_HEADER_MAX: Final = 64 * 1024
+_HEADERS_MAX: Final = 128
+WATCHES_MAX: Final = 4000
+_SILENT_MAX_S: Final = 30.0
+_KEEPALIVE_S: Final = 180.0
+_GZIP_FROM: Final = 128 * 1024
+_NOT_CACHED: Final = ("Cache-Control", "no-cache, private")
+_LOCAL_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
+_log = logging.getLogger("kubesim.http")
+
+
+@lru_cache(4096)
+def _query(text: str) -> Mapping[str, str]:
+    """A query's parameters; of one given twice the first counts."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=100):
+        found.setdefault(name, value)
+    return found
+
+
+_target = lru_cache(8192)(read_path)
+
+
+@final
+class Serving:
+    """One API server on one socket."""
+
+    def __init__(self, server: ApiServer, pace: Pace, tls: ssl.SSLContext | None = None) -> None:
+        self._pace = pace
+        self._tls = tls
+        encoder = Encoder()
+        shapes = Shapes(server, encoder)
+        self._answering = Answering(server, pace, shapes)
+        self._watching = Watching(server, encoder, shapes)
+        self._control = Control(pace)
+        self._http: _Server | None = None
+        self._listener: asyncio.Server | None = None
+        self.address = ("", 0)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self.address
+        return f"{'http' if self._tls is None else 'https'}://{host}:{port}"
+
+    async def start(self, sock: socket.socket) -> None:
+        """Answer on a bound socket, and let time pass."""
+        loop = asyncio.get_running_loop()
+        self.address = sock.getsockname()[:2]
+        self._http = _Server(
+            self._handle,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_S,
+            max_line_size=_HEADER_MAX,
+            max_field_size=_HEADER_MAX,
+            max_headers=_HEADERS_MAX,
+            lingering_time=1.0,
+        )
+        self._listener = await loop.create_server(self._http, sock=sock, ssl=self._tls, backlog=1024)
+        self._pace.start()
+
+    async def stop(self) -> None:
+        """End watches, answer what has been asked, close."""
+        self._pace.stop()
+        if self._listener is not None:
+            self._listener.close()
+        self._watching.stop()
+        if self._http is not None:
+            await self._http.shutdown(2.0)
+        if self._listener is not None:
+            await self._listener.wait_closed()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._http.heard(request)  # type: ignore[union-attr]
+        try:
+            return await self._route(request)
+        except ApiError as error:
+            reply = refusal(error)
+        except PlainNotFound:
+            reply = text("404 page not found\n", 404)
+        except (ConnectionError, web.HTTPException):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours is an answer too, and the server goes on
+            _log.exception("%s %s", request.method, request.raw_path)
+            reply = refusal(internal_error(f"{type(error).__name__}: {error}"))
+        return _response(request, reply)
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        if not path.startswith("/"):
+            path = request.path
+        target = _target(path)
+        if target is not None:
+            identity = self._identity(request)
+            return await self._resource(request, target, _query(query), identity)
+        if path.startswith(PREFIX):
+            self._identity(request)
+            return _response(request, await self._control.answer(request.method, path, await _body(request)))
+        if request.method not in ("GET", "HEAD"):
+            if paths.answer(path, query, "", "", "") is None:
+                raise PlainNotFound
+            raise method_not_allowed()
+        host, port = self.address
+        headers = request.headers
+        accept, etag = headers.get("Accept", ""), headers.get("If-None-Match", "")
+        reply = paths.answer(path, query, accept, etag, f"{host}:{port}")
+        if reply is None:
+            raise PlainNotFound
+        return _response(request, reply)
+
+    async def _resource(
+        self, request: web.BaseRequest, target: Target, query: Mapping[str, str], identity: Identity
+    ) -> web.StreamResponse:
+        headers, method = request.headers, request.method
+        if identity.user == identities.ANONYMOUS:
+            kind = target.kind
+            raise identities.refuse_anonymous(method.lower(), kind.plural, kind.group, target.namespace)
+        accept = headers.get("Accept", "")
+        if method == "GET" and (target.is_watch or (not target.name and is_true(query, "watch"))):
+            return await self._watch(request, target, query, accept)
+        body = await _body(request) if request.body_exists else b""
+        content_type = headers.get("Content-Type", "")
+        self._pace.catch_up()
+        call = Call(method, target, query, accept, content_type, body, identity)
+        return _response(request, await self._answering.answer(call))
+
+    def _identity(self, request: web.BaseRequest) -> Identity:
+        headers = request.headers
+        authorization = headers.get("Authorization")
+        transport = request.transport
+        certificate = transport.get_extra_info("peercert") if transport is not None else None
+        if authorization is not None and not certificate:
+            found = identities.of_bearer(authorization)
+        elif self._tls is None:
+            _check_host(headers.get("Host", ""))
+            found = identities.ADMIN
+        else:
+            found = identities.of_certificate(certificate)
+        other = headers.get("Impersonate-User")
+        return found if other is None else Identity(other)
+
+    async def _watch(
+        self, request: web.BaseRequest, target: Target, query: Mapping[str, str], accept: str
+    ) -> web.StreamResponse:
+        wish = read_watch(query, target.name)
+        form = negotiate(accept)
+        if len(self._watching.streams) >= WATCHES_MAX:
+            raise too_many_requests("too many requests, please try again later.", 1)
+        self._pace.catch_up()
+        response = web.StreamResponse(headers=CIMultiDict([_NOT_CACHED, ("Content-Type", JSON)]))
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        stream = self._watching.open(target, wish, form._replace(media=JSON), transport)
+        try:
+            await stream.done
+        finally:
+            stream.finish()
+        await response.write_eof()
+        return response
+
+
+def _check_host(host: str) -> None:
+    """Without TLS, a page in a browser must not reach the server under a name of its own."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    if name not in _LOCAL_HOSTS:
+        raise ApiError(403, "Forbidden", f"this server answers on the loopback address alone, not as {host!r}")
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The whole body.
+
+    Raises:
+        ApiError: 413, it is too long.
+    """
+    length = request.content_length
+    if length is not None and length > BODY_MAX:
+        raise _too_large()
+    parts = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > BODY_MAX:
+            raise _too_large()
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_MAX}")
+
+
+def _response(request: web.BaseRequest, reply: Reply) -> web.Response:
+    headers: CIMultiDict[str] = CIMultiDict([("Content-Type", reply.media)])
+    if reply.headers:
+        headers.update(reply.headers)
+    if "Cache-Control" not in headers:
+        headers.add(*_NOT_CACHED)
+    body = reply.body
+    if len(body) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
+        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        body = packer.compress(body) + packer.flush()
+        headers["Content-Encoding"] = "gzip"
+        headers["Vary"] = "Accept-Encoding"
+    return web.Response(body=body, status=reply.code, headers=headers)
+
+
+@final
+class _Server(web.Server):
+    """aiohttp's server, that also drops whoever connects and says nothing."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._silent: dict[int, None] = {}
+
+    def __call__(self) -> Any:
+        """A connection has been made."""
+        protocol = super().__call__()
+        number = id(protocol)
+        self._silent[number] = None
+        asyncio.get_running_loop().call_later(_SILENT_MAX_S, self._drop, number, protocol)
+        return protocol
+
+    def heard(self, request: web.BaseRequest) -> None:
+        """A whole request has come."""
+        self._silent.pop(id(request.protocol), None)
+
+    def _drop(self, number: int, protocol: Any) -> None:
+        if number in self._silent:
+            del self._silent[number]
+            if protocol.transport is not None:
+                protocol.transport.abort()

@@ -1,0 +1,30 @@
+"""A cluster behind HTTP for the tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+from http_asking import Asking
+
+from kubesim.http.served import ServedCluster
+
+
+@pytest.fixture(scope="module")
+def served():
+    """A cluster of one node over plain HTTP, its clock with the wall's."""
+    with ServedCluster(nodes=1, insecure_http=True, speed=1) as cluster:
+        cluster.step(5)
+        yield cluster
+
+
+@pytest.fixture
+def ask(served):
+    """Send a request."""
+    return Asking(served)
+
+
+@pytest.fixture
+def config_map(ask):
+    """A ConfigMap `a` in the namespace default, gone after the test."""
+    made = ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "a"}, "data": {"k": "v"}})
+    yield made.json
+    ask("DELETE", "/api/v1/namespaces/default/configmaps/a")

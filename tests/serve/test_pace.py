@@ -1,0 +1,101 @@
+"""Virtual time over HTTP and in Python: it stands, steps, and runs until nothing happens any more."""
+
+from __future__ import annotations
+
+import pytest
+from http_asking import Asking
+
+from kubesim.http.served import ServedCluster
+from kubesim.sim.loop import SECOND
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "p"},
+    "spec": {"containers": [{"name": "c", "image": "nginx"}]},
+}
+TIME = "/kubesim/v1/time"
+
+
+@pytest.fixture
+def paused():
+    """A cluster whose time stands still."""
+    with ServedCluster(nodes=2, insecure_http=True) as served:
+        served.pause()
+        yield served
+
+
+def test_in_a_pause_time_stands_and_requests_are_answered(paused):
+    """A Pod that is made in a pause stays Pending however often one asks; a step lets it run."""
+    ask = Asking(paused)
+    ask("POST", "/api/v1/namespaces/default/pods", POD)
+    before = paused.call(lambda cluster: cluster.now_ns)
+
+    phases = [ask("GET", "/api/v1/namespaces/default/pods/p").json["status"]["phase"] for _ in range(3)]
+    after = paused.call(lambda cluster: cluster.now_ns)
+    paused.step(10)
+    phases.append(ask("GET", "/api/v1/namespaces/default/pods/p").json["status"]["phase"])
+
+    assert phases == ["Pending", "Pending", "Pending", "Running"]
+    assert before == after
+    assert paused.call(lambda cluster: cluster.now_ns) == after + 10 * SECOND
+
+
+def test_time_is_asked_and_set_over_http(paused):
+    """The same is there for clients of any language."""
+    ask = Asking(paused)
+
+    states = [ask("GET", TIME).json, ask("POST", f"{TIME}/step", {"seconds": 5}).json]
+    states += [ask("POST", TIME, {"speed": 60}).json, ask("POST", TIME, {"paused": True}).json]
+
+    assert [state["paused"] for state in states] == [True, True, False, True]
+    assert [state["speed"] for state in states] == ["max", "max", 60, 60]
+    assert states[1]["passedSeconds"] == 5
+
+
+def test_it_runs_until_it_is_quiet(paused):
+    """A lost node is noticed after 50 seconds and its Pod evicted after 300 more; then only hearts beat."""
+    paused.call(lambda cluster: cluster.create(POD))
+    paused.step(10)
+    paused.call(lambda cluster: cluster.data_plane.lose_power(cluster.get("pod/p")["spec"]["nodeName"]))
+
+    passed = Asking(paused)("POST", f"{TIME}/run-until-quiet").json
+    pod = paused.call(lambda cluster: cluster.get("pod/p"))
+
+    assert passed["quiet"]
+    assert 350 <= passed["passedSeconds"] <= 1800
+    assert "deletionTimestamp" in pod["metadata"]
+
+
+def test_speed_and_quiet_in_python(paused):
+    """A test in Python has the same; at any speed time goes on, and quiet is when only hearts beat."""
+    paused.call(lambda cluster: cluster.create(POD))
+
+    passed = paused.run_until_quiet()
+    before = paused.call(lambda cluster: cluster.now_ns)
+    paused.set_speed(1_000_000)
+    later = paused.call(lambda cluster: cluster.now_ns)
+
+    assert 700 <= passed < 1500
+    assert paused.call(lambda cluster: cluster.get("pod/p")["status"]["phase"]) == "Running"
+    assert later > before
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        (TIME, {"speed": 0}),
+        (TIME, {"speed": "fast"}),
+        (TIME, {}),
+        (TIME, {"paused": 1}),
+        (TIME, []),
+        (f"{TIME}/step", {}),
+        (f"{TIME}/step", {"seconds": -1}),
+        (f"{TIME}/step", {"seconds": "1"}),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(paused, path, body):
+    """What is no time or speed is a 400 with a Status."""
+    answer = Asking(paused)("POST", path, body)
+
+    assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
