@@ -7,6 +7,7 @@ loop by the wall does so from outside, by asking `next_at_ns` and calling `run_u
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
@@ -45,20 +46,27 @@ def _fire(timer: Timer) -> None:
 
 
 class Loop:
-    """A heap of callbacks and the instant that has been reached."""
+    """A queue of callbacks for each instant that has any, a heap of these instants, and the one that has been reached.
 
-    __slots__ = ("_heap", "_sequence", "now_ns", "steps")
+    Most callbacks share their instant with others, so the heap is small, and its entries are bare integers.
+    """
+
+    __slots__ = ("_instants", "_queues", "now_ns", "steps")
 
     def __init__(self) -> None:
         self.now_ns = 0
         self.steps = 0
-        self._heap: list[tuple[int, int, Callable[..., None], Any]] = []
-        self._sequence = 0
+        self._instants: list[int] = []
+        self._queues: dict[int, deque[tuple[Callable[[Any], None], Any]]] = {}
 
     def post(self, delay_ns: int, callback: Callable[[Any], None], argument: Any) -> None:
         """Run `callback(argument)` after `delay_ns`; the cheapest form, which cannot be called off."""
-        self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (self.now_ns + delay_ns, sequence, callback, argument))
+        at_ns = self.now_ns + delay_ns
+        queue = self._queues.get(at_ns)
+        if queue is None:
+            queue = self._queues[at_ns] = deque()
+            heappush(self._instants, at_ns)
+        queue.append((callback, argument))
 
     def timer(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         """Run `callback()` after `delay_ns` unless the timer is cancelled first."""
@@ -68,30 +76,39 @@ class Loop:
 
     def next_at_ns(self) -> int | None:
         """The instant of the earliest callback that will run, or None when nothing is left."""
-        heap = self._heap
-        while heap:
-            at_ns, _, callback, argument = heap[0]
-            if callback is _fire and argument.callback is None:
-                heappop(heap)
-                continue
-            return at_ns
+        instants = self._instants
+        while instants:
+            at_ns = instants[0]
+            queue = self._queues[at_ns]
+            while queue:
+                callback, argument = queue[0]
+                if callback is not _fire or argument.callback is not None:
+                    return at_ns
+                queue.popleft()
+            self._leave(at_ns)
         return None
+
+    def _leave(self, at_ns: int) -> None:
+        """The earliest instant has nothing left to run."""
+        heappop(self._instants)
+        del self._queues[at_ns]
 
     def run_until(self, at_ns: int, stop: Callable[[], bool] | None = None) -> bool:
         """Run everything due up to and including `at_ns`, then stand at `at_ns`.
 
         `stop` is asked after every callback; when it says True the loop stays at that instant. Returns whether it did.
         """
-        heap = self._heap
-        steps = 0
-        try:
-            while heap and heap[0][0] <= at_ns:
-                self.now_ns, _, callback, argument = heappop(heap)
-                steps += 1
+        instants = self._instants
+        while instants and instants[0] <= at_ns:
+            self.now_ns = now_ns = instants[0]
+            queue = self._queues[now_ns]
+            # What is asked for at this very instant meanwhile joins the end of the queue.
+            while queue:
+                callback, argument = queue.popleft()
+                self.steps += 1
                 callback(argument)
                 if stop is not None and stop():
                     return True
-        finally:
-            self.steps += steps
+            self._leave(now_ns)
         self.now_ns = max(self.now_ns, at_ns)
         return False
