@@ -35,3 +35,28 @@ class IdentityMemo(Generic[Value]):
                 del self._entries[identity]
         self._entries[id(key)] = (key, value)
         return value
+
+
+@final
+class IdentitiesMemo(Generic[Value]):
+    """The same for a function of several objects: one call of `compute` per combination of them."""
+
+    __slots__ = ("_compute", "_entries", "_size")
+
+    def __init__(self, compute: Callable[..., Value], size: int = 1024) -> None:
+        self._compute = compute
+        self._entries: dict[tuple[int, ...], tuple[tuple[Any, ...], Value]] = {}
+        self._size = size
+
+    def __call__(self, *keys: Any) -> Value:
+        """The function's value at `keys`, remembered from the last time where possible."""
+        identities = tuple(map(id, keys))
+        entry = self._entries.get(identities)
+        if entry is not None:
+            return entry[1]
+        value = self._compute(*keys)
+        if len(self._entries) >= self._size:
+            for known in list(self._entries)[: self._size // 2]:
+                del self._entries[known]
+        self._entries[identities] = (keys, value)
+        return value

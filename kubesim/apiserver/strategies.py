@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from kubesim.api.memo import IdentitiesMemo
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
 from kubesim.apiserver.pods import compute_qos_class
@@ -72,7 +73,7 @@ def _prepare_pod_status(pod: Object, old: Object, _now: str) -> Object:
     conditions = status.get("conditions")
     known = before.get("conditions")
     if conditions and known and conditions is not known:
-        kept = _with_generations(conditions, known)
+        kept = _kept_generations(conditions, known)
         if kept is not conditions:
             filled["conditions"] = kept
     return {**pod, "status": {**status, **filled}} if filled else pod
@@ -93,6 +94,9 @@ def _with_generations(conditions: list[Object], known: list[Object]) -> list[Obj
         if generation:
             result = [*result[:at], {**condition, "observedGeneration": generation}, *result[at + 1 :]]
     return result
+
+
+_kept_generations: IdentitiesMemo[list[Object]] = IdentitiesMemo(_with_generations)
 
 
 def _prepare_volume(volume: Object) -> Object:

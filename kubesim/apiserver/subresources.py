@@ -6,6 +6,7 @@ One row each in `_HANDLERS`; whatever has no row answers 404 as an unknown path 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from kubesim.api.conditions import with_condition
 from kubesim.api.kinds import POD_DISRUPTION_BUDGET
@@ -58,13 +59,9 @@ def _bind(server: ApiServer, request: Request, identity: Identity) -> Object:
     if why:
         raise conflict("pods/binding", "", name, why)
     node_name = target["name"]
-    condition = {
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": to_time(server.loop.now_ns),
-    }
-    status = {**status, "conditions": with_condition(status.get("conditions"), condition)}
+    scheduled = _scheduled(to_time(server.loop.now_ns))
+    known = status.get("conditions")
+    status = {**status, "conditions": with_condition(known, scheduled[0]) if known else scheduled}
     if "nominatedNodeName" in status:
         del status["nominatedNodeName"]
     bound = {**pod, "spec": {**spec, "nodeName": node_name}, "status": status}
@@ -81,6 +78,12 @@ def _bind(server: ApiServer, request: Request, identity: Identity) -> Object:
     if not request.options.dry_run:
         server.commit(request.kind, new_tuple(Key, (request.namespace, name)), bound, pod, identity, "bound", "binding")
     return _SUCCESS
+
+
+@lru_cache(maxsize=64)
+def _scheduled(now: str) -> list[Object]:
+    """The conditions of a Pod that is bound now and had none: one list for all Pods of a second."""
+    return [{"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}]
 
 
 def _check_target(target: Object) -> None:

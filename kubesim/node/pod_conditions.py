@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kubesim.api.memo import IdentitiesMemo
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -71,16 +73,23 @@ def initialized_outcome(pod: PodFacts, statuses: Mapping[str, Object], phase: st
     return ("False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(incomplete)}]")
 
 
-def with_sandbox_ready(conditions: Sequence[Object], generation: int, now: str) -> list[Object]:
-    """The conditions once the sandbox is up, before any container has been started.
-
-    Upstream: pkg/kubelet/kubelet.go:OnPodSandboxReady @v1.36
-    """
+def _with_sandbox_ready(conditions: Sequence[Object], generation: int, now: str) -> list[Object]:
     kind = KUBELET_CONDITIONS[0]
     return [
         _condition(kind, generation, TRUE, now) if each["type"] == kind and each["status"] != "True" else each
         for each in conditions
     ]
+
+
+_with_sandbox_ready_of: IdentitiesMemo[list[Object]] = IdentitiesMemo(_with_sandbox_ready)
+
+
+def with_sandbox_ready(conditions: Sequence[Object], generation: int, now: str) -> list[Object]:
+    """The conditions once the sandbox is up, before any container has been started.
+
+    Upstream: pkg/kubelet/kubelet.go:OnPodSandboxReady @v1.36
+    """
+    return _with_sandbox_ready_of(conditions, generation, now)
 
 
 _condition_lists: dict[Any, list[Object]] = {}

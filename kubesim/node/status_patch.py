@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kubesim.api.memo import IdentitiesMemo
 from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.pod_conditions import KUBELET_CONDITIONS
 
@@ -64,6 +65,12 @@ def _order(old: Sequence[Object], new: Sequence[Object]) -> list[Object]:
     return [{"type": kind} for kind in (*foreign, *own)]
 
 
+# Pods that do the same in the same second share their lists of conditions.
+_condition_changes: IdentitiesMemo[tuple[list[Object], list[Object]]] = IdentitiesMemo(
+    lambda old, new: (_changed_conditions(old, new), _order(old, new))
+)
+
+
 def compute_status_patch(api: Object, status: Object, *, may_run: bool) -> Object | None:
     """The patch of `status`, or None when nothing is to be changed.
 
@@ -76,9 +83,9 @@ def compute_status_patch(api: Object, status: Object, *, may_run: bool) -> Objec
         if new is old or new == old:
             continue
         if field == "conditions":
-            conditions = _changed_conditions(old or (), new)
+            conditions, order = _condition_changes(old or (), new)
             if conditions:
-                patch["$setElementOrder/conditions"] = _order(old or (), new)
+                patch["$setElementOrder/conditions"] = order
                 patch["conditions"] = conditions
         elif field in _ADDRESSES:
             patch[field] = _changed_addresses(old or (), new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, final
 
 from kubesim.api.kinds import POD
+from kubesim.api.memo import IdentitiesMemo
 from kubesim.api.requests import Options, delete, patch
 from kubesim.errors import ApiError
 from kubesim.node.phase import TERMINAL_PHASES
@@ -16,12 +17,24 @@ from kubesim.node.status_patch import compute_status_patch
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubesim.api.objects import Object
     from kubesim.client.port import Reply
     from kubesim.node.pod_worker import PodWorker
 
 # Upstream: status_manager.go:syncPeriod, after which a write that failed is tried again @v1.36
 _RETRY_NS: Final = 10 * SECOND
+
+
+def _join_conditions(api: Sequence[Object], mine: Sequence[Object]) -> Sequence[Object]:
+    foreign = [item for item in api if item["type"] not in KUBELET_CONDITIONS]
+    if not foreign and all(item["type"] in KUBELET_CONDITIONS for item in mine):
+        return mine
+    return [*foreign, *(item for item in mine if item["type"] in KUBELET_CONDITIONS)]
+
+
+_joined_conditions: IdentitiesMemo[Sequence[Object]] = IdentitiesMemo(_join_conditions)
 
 
 @final
@@ -58,12 +71,9 @@ class StatusWriter:
 
     def with_foreign_conditions(self, old: Object) -> Object:
         """The kubelet's last status with the conditions of others as the API has them."""
-        api = self._api.get("conditions") or ()
         mine = old.get("conditions") or ()
-        foreign = [item for item in api if item["type"] not in KUBELET_CONDITIONS]
-        if not foreign and all(item["type"] in KUBELET_CONDITIONS for item in mine):
-            return old
-        return {**old, "conditions": [*foreign, *(item for item in mine if item["type"] in KUBELET_CONDITIONS)]}
+        conditions = _joined_conditions(self._api.get("conditions") or (), mine)
+        return old if conditions is mine else {**old, "conditions": conditions}
 
     def flush(self) -> None:
         """Send what differs from the API, and the final delete when its time has come."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from operator import is_
 from typing import Any
 
+from kubesim.api.memo import IdentitiesMemo
 from kubesim.api.objects import Object
 from kubesim.api.patch.merge_rules import MergeRule, list_rule, object_rule
 from kubesim.api.patch.ordered_lists import KeyOf, in_patch_order, key_function, ranks
@@ -29,6 +30,7 @@ _BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
 _BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
 _BAD_ELEMENT_ORDER = "invalid patch format of setElementOrder list"
 _DROPPED: Any = object()
+_NOTHING: list[Any] = []
 
 
 def apply_strategic_merge_patch(original: Object, patch: Any, definition_name: str) -> Object:
@@ -297,6 +299,10 @@ def _merge_in_full_order(current: list[Any], patch: list[Any], order: list[Any],
     return current if len(merged) == len(current) and all(map(is_, merged, current)) else merged
 
 
+# Pods that do the same in the same second share their lists of conditions, and what their kubelets say of them.
+_merged_in_full_order: IdentitiesMemo[list[Any] | None] = IdentitiesMemo(_merge_in_full_order)
+
+
 def _rises(places: list[int]) -> bool:
     last = -1
     for place in places:
@@ -396,7 +402,7 @@ def _merge_ordered_list(original: Object, patch: Object, key: str, definition_na
     changes = _as_list(patch[field]) if field in patch else None
     rule = list_rule(definition_name, field)
     if current and rule.is_merged and rule.merge_key:
-        quick = _merge_in_full_order(current, changes or [], order, rule)
+        quick = _merged_in_full_order(current, changes or _NOTHING, order, rule)
         if quick is not None:
             return field, quick
     key_of = key_function(rule.merge_key)

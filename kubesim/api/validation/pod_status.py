@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kubesim.api.memo import IdentityMemo
 from kubesim.api.objects import Object, annotations_of
 from kubesim.api.validation.container_restart import could_restart_all, should_restart
 from kubesim.api.validation.field import forbidden, internal, invalid
@@ -39,9 +40,9 @@ def validate_pod_status_update(new: Object, old: Object) -> list[Cause]:
     causes: list[Cause] = []
     if annotations_of(new) is not annotations_of(old):
         causes += validate_annotation_changes(annotations_of(new), annotations_of(old), spec)
-    for index, condition in enumerate(status.get("conditions") or ()):
-        if condition.get("type") not in _SYSTEM_CONDITIONS or condition.get("observedGeneration", 0) < 0:
-            causes += _condition(condition, f"status.conditions[{index}]")
+    conditions = status.get("conditions")
+    if conditions:
+        causes += _checked_conditions(conditions)
     if spec is not old_spec and spec.get("nodeName", "") != old_spec.get("nodeName", ""):
         causes.append(forbidden("status.nodeName", "may not be changed directly"))
     nominated = status.get("nominatedNodeName", "")
@@ -58,6 +59,18 @@ def validate_pod_status_update(new: Object, old: Object) -> list[Cause]:
     causes += _addresses(status, old_status, "podIPs")
     causes += _addresses(status, old_status, "hostIPs")
     return causes
+
+
+def _conditions(conditions: Sequence[Object]) -> tuple[Cause, ...]:
+    return tuple(
+        cause
+        for index, condition in enumerate(conditions)
+        if condition.get("type") not in _SYSTEM_CONDITIONS or condition.get("observedGeneration", 0) < 0
+        for cause in _condition(condition, f"status.conditions[{index}]")
+    )
+
+
+_checked_conditions: IdentityMemo[tuple[Cause, ...]] = IdentityMemo(_conditions)
 
 
 def _condition(condition: Object, path: str) -> Iterator[Cause]:
