@@ -223,7 +223,6 @@ def _leaves_directory(value: str) -> Problems:
     return ("must not start with '..'",) if value.startswith("..") else ()
 
 
-@lru_cache(_CACHED)
 def path_segment_name(value: str) -> Problems:
     """A name that fits into a URL path: RBAC objects and others with free names."""
     return (f"may not be '{value}'",) if value in {".", ".."} else path_segment_prefix(value)

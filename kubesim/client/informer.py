@@ -79,14 +79,17 @@ class Lister:
 
     def put(self, key: tuple[str, str], obj: Object) -> Object | None:
         """For the informer: store the object; returns the one it replaces."""
-        objects = self.objects
-        old = objects.get(key)
-        objects[key] = obj
+        old = self.objects.get(key)
+        self.replace(key, old, obj, old is not None and is_status_update(old, obj))
+        return old
+
+    def replace(self, key: tuple[str, str], old: Object | None, obj: Object, is_status_update: bool) -> None:
+        """For the informer: store the object in place of the old one; only its status differs where that is said."""
+        self.objects[key] = obj
         if self._of_status:
             _reindex(self._of_status, key, old, obj)
-        if self._of_spec and (old is None or not _is_status_update(old, obj)):
+        if self._of_spec and not is_status_update:
             _reindex(self._of_spec, key, old, obj)
-        return old
 
     def remove(self, key: tuple[str, str]) -> Object | None:
         """For the informer: drop the object; returns it."""
@@ -97,8 +100,8 @@ class Lister:
         return old
 
 
-def _is_status_update(old: Object, new: Object) -> bool:
-    """Whether the spec and what selects or owns the object are the very same values as before."""
+def is_status_update(old: Object, new: Object) -> bool:
+    """Whether spec, identity, deletion and what selects, owns or holds the object are the very same as before."""
     if "spec" not in new or old.get("spec") is not new["spec"]:
         return False
     metadata, before = new["metadata"], old["metadata"]
@@ -106,6 +109,8 @@ def _is_status_update(old: Object, new: Object) -> bool:
         metadata.get("labels") is before.get("labels")
         and metadata.get("ownerReferences") is before.get("ownerReferences")
         and metadata.get("annotations") is before.get("annotations")
+        and metadata.get("finalizers") is before.get("finalizers")
+        and metadata.get("deletionTimestamp") is before.get("deletionTimestamp")
         and metadata["uid"] == before["uid"]
     )
 
@@ -150,6 +155,7 @@ class Informer:
         self._options = options
         self._on_add: list[OnAdd] = []
         self._on_update: list[OnUpdate] = []
+        self._on_status_update: list[OnUpdate] = []
         self._on_delete: list[OnDelete] = []
         self._watch: WatchHandle | None = None
         self._running = False
@@ -158,11 +164,21 @@ class Informer:
         self._failed_ns = 0
 
     def add_handler(
-        self, on_add: OnAdd | None = None, on_update: OnUpdate | None = None, on_delete: OnDelete | None = None
+        self,
+        on_add: OnAdd | None = None,
+        on_update: OnUpdate | None = None,
+        on_delete: OnDelete | None = None,
+        *,
+        reads_status: bool = True,
     ) -> None:
-        """Hear of changes: `on_add(obj)`, `on_update(old, new)`, `on_delete(obj)`; what is there is added at once."""
+        """Hear of changes: `on_add(obj)`, `on_update(old, new)`, `on_delete(obj)`; what is there is added at once.
+
+        An `on_update` that does not read the status is spared the updates of that alone, nearly all of a Pod's.
+        """
         if on_update is not None:
             self._on_update.append(on_update)
+            if reads_status:
+                self._on_status_update.append(on_update)
         if on_delete is not None:
             self._on_delete.append(on_delete)
         if on_add is not None:
@@ -218,12 +234,16 @@ class Informer:
             self._drop(key)
 
     def _store(self, key: tuple[str, str], obj: Object) -> None:
-        old = self.lister.put(key, obj)
+        lister = self.lister
+        old = lister.objects.get(key)
         if old is None:
+            lister.replace(key, None, obj, False)
             for on_add in self._on_add:
                 on_add(obj)
         else:
-            for on_update in self._on_update:
+            is_of_status = is_status_update(old, obj)
+            lister.replace(key, old, obj, is_of_status)
+            for on_update in self._on_status_update if is_of_status else self._on_update:
                 on_update(old, obj)
 
     def _drop(self, key: tuple[str, str], last: Object | None = None) -> None:

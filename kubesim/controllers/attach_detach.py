@@ -114,7 +114,7 @@ class AttachDetachController:
     # --- what wakes it ---
 
     def _on_pod(self, pod: Object) -> None:
-        if pod["spec"].get("nodeName"):
+        if self._claims.objects and pod["spec"].get("nodeName"):
             for name in claim_names(pod):
                 claim = self._claims.get(pod["metadata"]["namespace"], name)
                 if claim is not None:

@@ -70,7 +70,10 @@ class GarbageCollector:
     def _monitor(self, context: ControllerContext, kind: Kind) -> None:
         type_, graph = (kind.api_version, kind.kind), self.graph
         context.informers.informer(kind).add_handler(
-            partial(graph.handle_add, type_), partial(graph.handle_update, type_), partial(graph.handle_delete, type_)
+            partial(graph.handle_add, type_),
+            partial(graph.handle_update, type_),
+            partial(graph.handle_delete, type_),
+            reads_status=False,
         )
 
     def _report_invalid(self, node: Node, reference: Object) -> None:

@@ -87,7 +87,7 @@ class NodeLifecycleController:
         self._tainting, self._node_queue, self._pod_queue = tainting, nodes, pods
         informers.informer(NODE).add_handler(self._on_node, lambda _, new: self._on_node(new), self._on_node_delete)
         informers.informer(LEASE).add_handler(self._heartbeats.on_lease, self._heartbeats.on_lease_update)
-        informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update)
+        informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, reads_status=False)
         monitor.add(_TICK)
         self.workers = (
             Worker(monitor, self.monitor, 1),

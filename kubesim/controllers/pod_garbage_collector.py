@@ -56,7 +56,7 @@ class PodGarbageCollector:
         # Names of nodes that Pods may be bound to and that were not there when we looked.
         self._suspects: dict[str, None] = {}
         self._quarantine: dict[str, int] = {}
-        context.informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update)
+        context.informers.informer(POD).add_handler(self._on_pod_add, self._on_pod_update, reads_status=False)
         context.informers.informer(NODE).add_handler(on_delete=self._on_node_delete)
         self.workers = (Worker(self._queue, self.reconcile, 1),)
         self._queue.add(_TICK)

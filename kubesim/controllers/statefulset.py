@@ -97,7 +97,9 @@ class StatefulSetController:
         self._queue.add(key_of(stateful_set))
 
     def _owner_of(self, pod: Object) -> Object | None:
-        reference = controller_of(pod)
+        return self._owner_by(controller_of(pod), pod)
+
+    def _owner_by(self, reference: Object | None, pod: Object) -> Object | None:
         if reference is None or reference["kind"] != "StatefulSet":
             return None
         owner = self._sets.get(pod["metadata"]["namespace"], reference["name"])
@@ -121,13 +123,14 @@ class StatefulSetController:
         owner_changed = old["metadata"].get("ownerReferences") != new["metadata"].get("ownerReferences")
         if owner_changed:
             self._on_pod_delete(old)
-        owner = self._owner_of(new)
+        reference = controller_of(new)
+        owner = self._owner_by(reference, new)
         if owner is not None:
             self._enqueue(owner)
             min_ready_s = owner["spec"].get("minReadySeconds", 0)
             if min_ready_s and not is_ready(old) and is_ready(new):
                 self._queue.add_after(key_of(owner), min_ready_s * SECOND)
-        elif controller_of(new) is None and (owner_changed or labels_of(old) != labels_of(new)):
+        elif reference is None and (owner_changed or labels_of(old) != labels_of(new)):
             self._enqueue_adopters(new)
 
     def _on_pod_delete(self, pod: Object) -> None:

@@ -87,7 +87,7 @@ class TaintEvictionController:
         self._pod_queue = WorkQueue(context.loop)
         self._eviction_queue = WorkQueue(context.loop)
         context.informers.informer(NODE).add_handler(self._on_node_add, self._on_node_update, self._on_node_delete)
-        context.informers.informer(POD).add_handler(self._on_pod, self._on_pod_update, self._on_pod)
+        context.informers.informer(POD).add_handler(self._on_pod, self._on_pod_update, self._on_pod, reads_status=False)
         # Nodes come first, so that a Pod is judged by its node's present taints.
         self.workers = (
             Worker(self._node_queue, self.reconcile_node, 8),

@@ -52,6 +52,14 @@ class _Counted(NamedTuple):
     terminating: bool
 
 
+def _judged(group: Group, pod: Object) -> _Counted:
+    is_unfinished = pod["status"].get("phase") not in _FINISHED
+    is_going = "deletionTimestamp" in pod["metadata"]
+    is_active = is_unfinished and not is_going
+    is_ready = is_active and ready_condition(pod) is not None
+    return new_tuple(_Counted, (group, is_active, is_ready, is_unfinished and is_going))
+
+
 @final
 class PodTally:
     """Groups by controller UID, fed by the Pods' informer."""
@@ -59,37 +67,42 @@ class PodTally:
     def __init__(self, informer: Informer) -> None:
         self._groups: dict[str, dict[tuple[tuple[str, str], ...], Group]] = {}
         self._counted: dict[str, _Counted] = {}
-        informer.add_handler(self._count, lambda _, new: self._count(new), self._forget)
+        informer.add_handler(self._count, self._recount, self._forget)
 
     def groups(self, uid: str) -> Collection[Group]:
         """The groups of a controller's Pods."""
         groups = self._groups.get(uid)
         return () if groups is None else groups.values()
 
+    def _recount(self, old: Object, new: Object) -> None:
+        metadata, before = new["metadata"], old["metadata"]
+        counted = self._counted.get(metadata["uid"])
+        if (
+            counted is None
+            or metadata.get("ownerReferences") is not before.get("ownerReferences")
+            or metadata.get("labels") is not before.get("labels")
+        ):
+            self._count(new)
+        elif counted != (again := _judged(counted.group, new)):
+            # It stays in its group, which must not be dropped in between.
+            counted.group.pods += 1
+            self._take(counted)
+            self._put(metadata["uid"], again)
+
     def _count(self, pod: Object) -> None:
         metadata = pod["metadata"]
+        uid = metadata["uid"]
+        before = self._counted.pop(uid, None)
         owner = ""
         for reference in metadata.get("ownerReferences") or ():
             if reference.get("controller"):
                 owner = reference["uid"]
-        uid = metadata["uid"]
-        before = self._counted.get(uid)
-        if not owner:
-            if before is not None:
-                self._take(before)
-                del self._counted[uid]
-            return
-        is_unfinished = pod["status"].get("phase") not in _FINISHED
-        is_going = "deletionTimestamp" in metadata
-        is_active = is_unfinished and not is_going
-        group = self._group(owner, metadata.get("labels") or _NO_LABELS)
-        is_ready = is_active and ready_condition(pod) is not None
-        counted = new_tuple(_Counted, (group, is_active, is_ready, is_unfinished and is_going))
+        if owner:
+            self._put(uid, _judged(self._group(owner, metadata.get("labels") or _NO_LABELS), pod))
         if before is not None:
-            if before == counted:
-                counted.group.pods -= 1
-                return
             self._take(before)
+
+    def _put(self, uid: str, counted: _Counted) -> None:
         self._counted[uid] = counted
         group, active, ready, terminating = counted
         group.active += active

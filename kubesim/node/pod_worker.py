@@ -160,7 +160,7 @@ class PodWorker:
         elif self.stage == "finished":
             self.writer.flush()
         elif (
-            self._has_new_spec(old)
+            (pod["spec"] is not old["spec"] and self._has_new_spec(old))
             or metadata.get("labels") != before.get("labels")
             or metadata.get("annotations") != before.get("annotations")
         ):
@@ -169,8 +169,7 @@ class PodWorker:
             self._compute_status()
 
     def _has_new_spec(self, old: Object) -> bool:
-        spec = self.pod["spec"]
-        if spec is old["spec"] or spec == old["spec"]:
+        if self.pod["spec"] == old["spec"]:
             return False
         self._facts = None
         return True

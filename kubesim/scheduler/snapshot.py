@@ -318,10 +318,11 @@ class Snapshot:
         pods = self._homeless[self._node_of[uid]] if info is None else info.pods
         entry = pods[uid]
         terminating = "deletionTimestamp" in metadata
+        before, spec = entry.pod["spec"], pod["spec"]
         if (
             entry.terminating == terminating
             and entry.pod["metadata"].get("labels") is metadata.get("labels")
-            and has_same_template(entry.pod["spec"], pod["spec"])
+            and (before is spec or has_same_template(before, spec))
         ):
             pods[uid] = new_tuple(PodEntry, (pod, entry.profile, terminating))
             return

@@ -11,6 +11,7 @@ apiserver/pkg/endpoints/handlers/patch.go:interpretStrategicMergePatchError @v1.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import is_
 from typing import Any
 
@@ -84,11 +85,17 @@ def _merge_object(original: Object, patch: Object, definition_name: str) -> Obje
     return merged
 
 
+@lru_cache(maxsize=1024)
+def _directives_among(keys: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The keys that are directives, and the others."""
+    return [key for key in keys if key.startswith("$")], [key for key in keys if not key.startswith("$")]
+
+
 def _obey_fields(original: Object, patch: Object, definition_name: str) -> tuple[Object, Object]:
     """The object after the directives beside its fields, and what is left of the patch."""
     merged = original
-    directives = [key for key in patch if key.startswith("$")]
-    rest = {key: value for key, value in patch.items() if key not in directives}
+    directives, others = _directives_among(tuple(patch))
+    rest = {key: patch[key] for key in others}
     if RETAIN_KEYS in patch:
         merged = _retain_keys(original, patch)
     for key in directives:

@@ -36,6 +36,8 @@ _FIXED_LATER = ("action", "related", "reportingController", "reportingInstance")
 def _core_event(obj: Object) -> list[Cause]:
     namespace = obj["metadata"].get("namespace", "")
     regarding = (obj.get("involvedObject") or {}).get("namespace", "")
+    if regarding and regarding == namespace and not obj.get("eventTime") and not names.dns_1123_subdomain(namespace):
+        return []
     return list(_legacy(obj, namespace, regarding, obj.get("reportingComponent", ""), "reportingComponent"))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from kubesim.api import names
@@ -54,12 +54,8 @@ def ip_address(path: str, value: str, accepted: Container[str] = ()) -> Iterator
     yield from legacy_ip(path, value, accepted)
 
 
-@lru_cache(maxsize=65536)
-def _is_plain_ipv4(value: str) -> bool:
-    parts = value.split(".")
-    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 3 for part in parts):
-        return False
-    return all(int(part) <= 255 and (part == "0" or part[0] != "0") for part in parts)
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_is_plain_ipv4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}").fullmatch
 
 
 def labels(path: str, values: Mapping[str, str]) -> Iterator[Cause]:

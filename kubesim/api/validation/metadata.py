@@ -75,7 +75,8 @@ def validate_object_meta(kind: Kind, metadata: Object) -> list[Cause]:
     Upstream: apimachinery/pkg/api/validation/objectmeta.go:ValidateObjectMetaAccessor @v1.36
     """
     row = _ROWS.get(kind.resource, _DEFAULT_ROW)
-    return [*_names(row.name, metadata), *_common(kind, metadata), *_standard_finalizers(row, metadata)]
+    causes = [*_names(row.name, metadata), *_common(kind, metadata)]
+    return [*causes, *_standard_finalizers(row, metadata)] if metadata.get("finalizers") else causes
 
 
 def validate_object_meta_update(kind: Kind, new: Object, old: Object) -> list[Cause]:

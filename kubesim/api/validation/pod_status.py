@@ -56,8 +56,10 @@ def validate_pod_status_update(new: Object, old: Object) -> list[Cause]:
         statuses, old_statuses = status.get(list_name), old_status.get(list_name)
         if statuses is not old_statuses and statuses and old_statuses:
             causes += _transitions(statuses, old_statuses, old_spec, containers, f"status.{list_name}")
-    causes += _addresses(status, old_status, "podIPs")
-    causes += _addresses(status, old_status, "hostIPs")
+    for name in ("podIPs", "hostIPs"):
+        entries, known = status.get(name), old_status.get(name)
+        if entries and entries is not known and entries != known:
+            causes += _changed_addresses(status, entries, known or (), name)
     return causes
 
 
@@ -103,13 +105,6 @@ def _transitions(
         container = next((each for each in spec.get(containers) or () if each.get("name") == name), None)
         if container is None or not should_restart(container, spec, terminated.get("exitCode", 0)):
             yield forbidden(f"{path}[{index}].state", "may not be transitioned to non-terminated state")
-
-
-def _addresses(status: Object, old_status: Object, name: str) -> Sequence[Cause]:
-    entries, known = status.get(name), old_status.get(name)
-    if not entries or entries is known or entries == known:
-        return ()
-    return list(_changed_addresses(status, entries, known or (), name))
 
 
 def _changed_addresses(
