@@ -136,22 +136,23 @@ def _plain(value: Any) -> Any:
         return [item for item in items if item is not _DROPPED]
     if DIRECTIVE in value:
         return _DROPPED
-    plain = {}
-    is_same_value = True
+    plain = value
     for key, item in value.items():
         kind = type(item)
         if kind is dict or kind is list:
             new = _plain(item)
-            if new is not item:
-                is_same_value = False
-                if new is _DROPPED:
-                    continue
-            plain[key] = new
         elif item is None:
-            is_same_value = False
+            new = _DROPPED
         else:
-            plain[key] = item
-    return value if is_same_value else plain
+            continue
+        if new is not item:
+            if plain is value:
+                plain = {**value}
+            if new is _DROPPED:
+                del plain[key]
+            else:
+                plain[key] = new
+    return plain
 
 
 def _without_directives(value: Any) -> Any:
@@ -182,6 +183,7 @@ def _retain_keys(original: Object, patch: Object) -> Object:
     return original if len(kept) == len(original) else kept
 
 
+@lru_cache(maxsize=1024)
 def _field_of(key: str, prefix: str) -> str:
     parts = key.split("/", 1)
     if len(parts) < 2 or parts[0] != prefix:

@@ -38,7 +38,7 @@ def validate_pod_status_update(new: Object, old: Object) -> list[Cause]:
     status, old_status = new.get("status") or {}, old.get("status") or {}
     spec, old_spec = new.get("spec") or {}, old.get("spec") or {}
     causes: list[Cause] = []
-    if annotations_of(new) is not annotations_of(old):
+    if new["metadata"] is not old["metadata"] and annotations_of(new) is not annotations_of(old):
         causes += validate_annotation_changes(annotations_of(new), annotations_of(old), spec)
     conditions = status.get("conditions")
     if conditions:
