@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubesim.api.memo import IdentityMemo
+from kubesim.api.memo import IdentitiesMemo, IdentityMemo
 
 
 def test_a_key_is_computed_once_per_identity():
@@ -33,3 +33,16 @@ def test_keys_are_kept_alive():
     memo = IdentityMemo(lambda key: key[0])
 
     assert [memo([number]) for number in range(500)] == list(range(500))
+
+
+def test_a_combination_of_keys_is_computed_once():
+    """Each combination of the very same objects has a value of its own; a full memo forgets the older half."""
+    seen = []
+    memo = IdentitiesMemo(lambda *keys: seen.append(keys) or len(seen), size=4)
+    a, b = [1], [2]
+
+    assert [memo(a, b), memo(b, a), memo(a, b), memo([1], b)] == [1, 2, 1, 3]
+    memo(a)
+    memo(b)
+
+    assert [memo(b), memo(a, b)] == [5, 6]

@@ -175,6 +175,28 @@ def test_whatever_happens_the_copy_becomes_the_store(steps):
     assert set(told) == set(stored)
 
 
+def test_a_handler_that_reads_no_status_is_spared_the_updates_of_that_alone(world):
+    """Whatever differs besides the status, be it a label or a deletion that has begun, is told to all."""
+    informer, _ = world.informer()
+    heard = []
+    for name, reads_status in (("all", True), ("spec", False)):
+        informer.add_handler(
+            on_update=lambda old, new, name=name: heard.append((name, new["step"])), reads_status=reads_status
+        )
+    metadata, spec = {"name": "a", "uid": "1", "labels": {}}, {}
+    changes = [
+        {"metadata": metadata, "spec": spec, "status": {}},
+        {"metadata": {**metadata, "resourceVersion": "2"}, "spec": spec, "status": {"phase": "Running"}},
+        {"metadata": {**metadata, "labels": {"a": "b"}}, "spec": spec, "status": {}},
+        {"metadata": {**metadata, "deletionTimestamp": "now"}, "spec": spec, "status": {}},
+        {"metadata": {**metadata, "deletionTimestamp": "now"}, "spec": {}, "status": {}},
+    ]
+    for step, change in enumerate(changes):
+        informer._store(("", "a"), {**change, "step": step})
+
+    assert heard == [("all", 1)] + [(name, step) for step in (2, 3, 4) for name in ("all", "spec")]
+
+
 class TestLister:
     """Reading the copy."""
 

@@ -56,6 +56,20 @@ def test_a_stop_leaves_the_clock_at_the_callback_that_caused_it():
     assert loop.next_at_ns() == 3
 
 
+def test_a_stop_within_an_instant_leaves_the_rest_of_it():
+    """Going on begins with what was due next at that very instant, before what was asked for meanwhile."""
+    loop, ran = Loop(), []
+    for name in ("a", "b", "c"):
+        loop.post(1, ran.append, name)
+    loop.run_until(9, lambda: len(ran) == 1)
+    loop.post(0, ran.append, "d")
+    assert loop.next_at_ns() == 1
+    loop.run_until(9)
+
+    assert ran == ["a", "b", "c", "d"]
+    assert loop.next_at_ns() is None
+
+
 def test_steps_are_counted_even_when_a_callback_fails():
     """The error comes out where it happened."""
     loop = Loop()
