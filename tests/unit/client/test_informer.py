@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kubesim.api.kinds import CONFIG_MAP, SECRET
 from kubesim.api.requests import Options
-from kubesim.client.informer import InformerFactory, Lister
+from kubesim.client.informer import Informer, InformerFactory, Lister
 from kubesim.sim.loop import MILLISECOND, SECOND
 
 
@@ -177,11 +177,11 @@ def test_whatever_happens_the_copy_becomes_the_store(steps):
 
 def test_a_handler_that_reads_no_status_is_spared_the_updates_of_that_alone(world):
     """Whatever differs besides the status, be it a label or a deletion that has begun, is told to all."""
-    informer, _ = world.informer()
+    informer = Informer(world.loop, world.client, CONFIG_MAP)
     heard = []
     for name, reads_status in (("all", True), ("spec", False)):
         informer.add_handler(
-            on_update=lambda old, new, name=name: heard.append((name, new["step"])), reads_status=reads_status
+            on_update=lambda _old, new, name=name: heard.append((name, new["step"])), reads_status=reads_status
         )
     metadata, spec = {"name": "a", "uid": "1", "labels": {}}, {}
     changes = [
