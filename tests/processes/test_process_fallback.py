@@ -35,7 +35,7 @@ def test_paths_and_names_are_replaced_in_the_environment(tmp_path, monkeypatch):
         stack.tell_notes(notes.append)
         stack.cluster.apply(write_manifests(tmp_path, CONFIG, service("web"), WEB))
         is_ready = ready("deployment/web")
-        assert stack.pacer.run(stack.pacer.wall_ns() + 10 * SECOND, lambda: is_ready.holds(stack.cluster))
+        assert stack.pacer.run(stack.pacer.wall_ns() + 90 * SECOND, lambda: is_ready.holds(stack.cluster))
         answer = stack.pacer.aio.run_in_executor(None, ask, stack.service_address("web"))
         while not answer.done():
             stack.pacer.run(stack.pacer.wall_ns() + SECOND // 100)

@@ -51,7 +51,7 @@ def sql(stack, text):
     node = stack.cluster.get("pod/db-0")["spec"]["nodeName"]
     command = ["sh", "-c", f'PGPASSWORD="$POSTGRES_PASSWORD" psql -qAt -U fleet vehicles -c "{text}"']
     results = []
-    stack.bodies.runtimes[node].execute(container.record, command, 10 * SECOND, results.append)
+    stack.bodies.runtimes[node].execute(container.record, command, 60 * SECOND, results.append)
     while not results:
         stack.pacer.run(stack.pacer.wall_ns() + SECOND // 50)
     assert results[0].exit_code == 0, results[0]
@@ -63,7 +63,7 @@ def test_a_killed_database_comes_back_with_its_rows(tmp_path):
     with ProcessStack(objects=[DATABASE]) as stack:
         stack.cluster.apply(write_manifests(tmp_path, DATABASE))
         is_ready = ready("pod/db-0")
-        assert stack.pacer.run(stack.pacer.wall_ns() + 20 * SECOND, lambda: is_ready.holds(stack.cluster))
+        assert stack.pacer.run(stack.pacer.wall_ns() + 90 * SECOND, lambda: is_ready.holds(stack.cluster))
         sql(stack, "CREATE TABLE vehicles (vin text); INSERT INTO vehicles VALUES ('first'), ('second')")
 
         stack.cluster.crash("pod/db-0", exit_code=137)
@@ -72,6 +72,6 @@ def test_a_killed_database_comes_back_with_its_rows(tmp_path):
             status = stack.cluster.get("pod/db-0")["status"]["containerStatuses"][0]
             return status["restartCount"] == 1 and status["ready"]
 
-        assert stack.pacer.run(stack.pacer.wall_ns() + 20 * SECOND, is_back)
+        assert stack.pacer.run(stack.pacer.wall_ns() + 90 * SECOND, is_back)
         assert sql(stack, "SELECT current_user, count(*) FROM vehicles") == "fleet|2\n"
         assert [*rows_of(stack.containers(), "vehicles", "vin")] == ["first", "second"]

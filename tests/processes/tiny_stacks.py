@@ -26,7 +26,13 @@ def workload(kind, name, replicas=1, volumes=(), container=None, grace=5, **spec
         "name": "tiny",
         "image": "tiny:1",
         "ports": [{"name": "http", "containerPort": 8080}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
+        # Patient, for a busy machine is no reason to be taken out of a Service.
+        "readinessProbe": {
+            "httpGet": {"path": "/healthz", "port": "http"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 30,
+            "failureThreshold": 1,
+        },
         **(container or {}),
     }
     pod = {"terminationGracePeriodSeconds": grace, "containers": [server], "volumes": list(volumes)}
@@ -57,7 +63,7 @@ def write_manifests(folder, *objects):
 
 def ask(place, path="/"):
     """What a tiny server answers."""
-    connection = http.client.HTTPConnection(*place, timeout=5)
+    connection = http.client.HTTPConnection(*place, timeout=60)
     connection.request("GET", path)
     answer = json.loads(connection.getresponse().read())
     connection.close()

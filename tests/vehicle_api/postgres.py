@@ -19,7 +19,7 @@ from pathlib import Path
 
 USER = "vehicles"
 PASSWORD = "kept-out-of-every-log"
-START_SECONDS = 20
+START_SECONDS = 120
 _READY = "database system is ready to accept connections"
 
 

@@ -46,7 +46,7 @@ async def open_pool(environment, size=4):
         await pool.close()
 
 
-async def until_ready(get, seconds=10.0):
+async def until_ready(get, seconds=120.0):
     """Ask `/readyz` until it says 200; the kubelet does so, too."""
     async with asyncio.timeout(seconds):
         while True:
@@ -84,9 +84,9 @@ class Child:
 
     def get(self, path: str):
         """Ask for a path."""
-        return self.session.get(f"http://127.0.0.1:{self.port}{path}", timeout=ClientTimeout(total=5))
+        return self.session.get(f"http://127.0.0.1:{self.port}{path}", timeout=ClientTimeout(total=120))
 
-    async def until_printed(self, text: str, seconds: float = 10.0) -> None:
+    async def until_printed(self, text: str, seconds: float = 120.0) -> None:
         """Wait for a whole line of its log that holds this."""
         async with asyncio.timeout(seconds):
             while not any(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 
 import pytest
+from patience import with_deadlines
 from running import VEHICLE, Proxy, open_pool, serving, until_ready, vehicle
 
 from vehicle_api.migrations import STEPS, migrate
@@ -34,10 +34,11 @@ class Timed:
         self.slowest = 0.0
 
     async def __call__(self, method, path, body=None, **headers):
-        began = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         async with self._client.request(method, path, json=body, headers={"If-Match": "*", **headers}) as answer:
             text = await answer.text()
-        self.slowest = max(self.slowest, time.monotonic() - began)
+        self.slowest = max(self.slowest, clock() - began)
         if answer.status == 503:
             assert answer.headers["Retry-After"] == "1"
             assert "away" in text or "schema" in text
@@ -52,13 +53,14 @@ def behind(proxy, environment):
 async def assert_all_unavailable(client):
     """Whatever needs the database says 503 in time, six times at once; what does not need it is unmoved."""
     call = Timed(client)
-    statuses = await asyncio.gather(*(call(*each) for each in CALLS * 6))
+    with with_deadlines():
+        statuses = await asyncio.gather(*(call(*each) for each in CALLS * 6))
     assert set(statuses) == {503}
     assert call.slowest < ANSWER_SECONDS
     alive = Timed(client)
     assert await alive("GET", "/healthz") == 200
     assert await alive("GET", "/metrics") == 200
-    assert alive.slowest < 0.5
+    assert alive.slowest < ANSWER_SECONDS
 
 
 async def test_with_the_database_killed_every_answer_comes_in_time(emptied_environment, postgres):
@@ -123,16 +125,17 @@ async def test_no_acknowledged_write_is_lost(emptied_environment, postgres):
                 else:
                     await asyncio.sleep(0.02)
 
-        writers = [asyncio.create_task(write(writer)) for writer in range(6)]
-        for _ in range(3):
-            target = len(acknowledged) + 60
-            while len(acknowledged) < target:
-                await asyncio.sleep(0.01)
-            await asyncio.to_thread(postgres.kill)
-            await asyncio.to_thread(postgres.start)
-        await until_ready(client.get)
-        is_over.set()
-        await asyncio.gather(*writers)
+        with with_deadlines():
+            writers = [asyncio.create_task(write(writer)) for writer in range(6)]
+            for _ in range(3):
+                target = len(acknowledged) + 60
+                while len(acknowledged) < target:
+                    await asyncio.sleep(0.01)
+                await asyncio.to_thread(postgres.kill)
+                await asyncio.to_thread(postgres.start)
+            await until_ready(client.get)
+            is_over.set()
+            await asyncio.gather(*writers)
 
         async with open_pool(emptied_environment) as pool:
             found = {vin for (vin,) in await pool.fetch("SELECT vin FROM vehicles", is_idempotent=True)}

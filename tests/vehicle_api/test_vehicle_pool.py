@@ -11,6 +11,7 @@ import time
 import aiopg
 import psycopg2
 import pytest
+from patience import with_deadlines
 from running import Proxy, open_pool
 
 from vehicle_api.addresses import Resolver
@@ -18,8 +19,8 @@ from vehicle_api.pool import ConnectionLost, SchemaMissing, Unavailable
 from vehicle_api.settings import read_settings
 
 SELECT = "SELECT 1"
-# Less than connecting (1.2 s) or a request (1.25 s) may take: nobody waited for a deadline.
-AT_ONCE_SECONDS = 1.0
+# Less than connecting or a request may take here (a minute): nobody waited for a deadline.
+AT_ONCE_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def environment(emptied_environment):
 async def fill(pool, number):
     """Have this many connections open and idle."""
     await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.02)", is_idempotent=False) for _ in range(number)))
-    assert pool.states["idle"] == number
+    while pool.states["idle"] < number:
+        await asyncio.sleep(0.005)  # one may have served two callers while another was still being opened
 
 
 async def test_a_restart_costs_no_caller_anything(environment, postgres):
@@ -55,7 +57,7 @@ async def test_aiopgs_own_pool_fails_after_a_restart(environment, postgres):
     where = (
         f"host=127.0.0.1 port={database.port} dbname={database.name} user={database.user} password={database.password}"
     )
-    async with aiopg.create_pool(where, minsize=0, maxsize=4, timeout=0.3, enable_hstore=False) as pool:
+    async with aiopg.create_pool(where, minsize=0, maxsize=4, enable_hstore=False) as pool:
 
         async def call():
             async with pool.acquire() as connection, connection.cursor() as cursor:
@@ -68,10 +70,18 @@ async def test_aiopgs_own_pool_fails_after_a_restart(environment, postgres):
         postgres.kill()
         postgres.start()
 
-        outcomes = await asyncio.gather(*(call() for _ in range(12)), return_exceptions=True)
+        waiting = {asyncio.create_task(call()) for _ in range(12)}
+        failed = set()
+        while len(failed) < 4:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            failed |= done
+        done, waiting = await asyncio.wait(waiting, timeout=0.3)
 
-        assert sum(isinstance(outcome, psycopg2.Error) for outcome in outcomes) == 4, "each dead one costs a request"
-        assert sum(isinstance(outcome, TimeoutError) for outcome in outcomes) == 8, "and nobody wakes those who wait"
+        assert all(isinstance(each.exception(), psycopg2.Error) for each in failed), "each dead one costs a request"
+        assert (len(done), len(waiting)) == (0, 8), "and nobody wakes those who wait"
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_giving_back_a_dead_connection_wakes_who_waits(environment):
@@ -134,7 +144,8 @@ async def test_a_statement_that_the_server_cancels_is_an_error(environment):
 async def test_the_server_gives_up_what_nobody_waits_for(environment):
     """A caller that goes away leaves its statement running; the server's own limit ends it."""
     async with open_pool(environment) as pool:
-        assert await pool.fetch("SHOW statement_timeout", is_idempotent=True) == [("1200ms",)]
+        with with_deadlines():
+            assert await pool.fetch("SHOW statement_timeout", is_idempotent=True) == [("1200ms",)]
 
 
 async def test_a_caller_that_goes_away_leaves_its_place(environment):
@@ -253,7 +264,7 @@ async def test_looking_up_a_name_stops_nothing(monkeypatch):
     def slow(host, *_arguments, **_options):
         questions.append(host)
         is_asked.set()
-        may_answer.wait(10)
+        may_answer.wait()
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
