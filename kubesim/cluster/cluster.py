@@ -328,7 +328,8 @@ class Cluster:
 
     def audit(self, load: Load) -> Audit:
         """Compare what a load's users were told is stored with what the databases hold now."""
-        return load.ledger.compare(self.data_plane.database_rows(load.ledger.table))
+        ledger = load.ledger
+        return ledger.compare(self.data_plane.database_rows(ledger.table, ledger.column))
 
     # --- inside ---
 

@@ -190,18 +190,19 @@ class DataPlane:
         if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             self.caches.disks.pop(volume["metadata"]["name"], None)
 
-    def database_rows(self, table: str) -> dict[str, Any]:
-        """A table's rows in every PostgreSQL that runs; where none does, those in the volumes that outlive Pods."""
+    def database_rows(self, table: str, column: str) -> dict[str, Any]:
+        """A table's rows by a column's values: in every PostgreSQL that runs; where none does, in volumes that outlive
+        Pods."""
         rows: dict[str, Any] = {}
         is_there = False
         for node in self.nodes.values():
             for process in node.runtime.processes() if isinstance(node.runtime, SimRuntime) else ():
                 if isinstance(process.program, PostgresProgram):
                     is_there = True
-                    rows.update(process.program.rows(table))
+                    rows.update(process.program.rows(table, column))
         if not is_there:
             for volume in self.caches.disks.values():
-                rows.update(rows_in(volume, table))
+                rows.update(rows_in(volume, table, column))
         return rows
 
     def node_of(self, pod: Object) -> Node:

@@ -6,8 +6,9 @@ programs speak. A call ends in exactly one answer or one `NetError`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 # refused: nothing listens there (an RST at once). reset: the connection was cut while in use. timeout: no answer in
 # time (a lost node, a partition, a hung process). unresolved: DNS has no such name. unreachable: a Service without
@@ -22,12 +23,16 @@ class NetError(NamedTuple):
     text: str
 
 
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class HttpRequest(NamedTuple):
-    """An HTTP request; `body` is a JSON-shaped value or None."""
+    """An HTTP request; `body` is a JSON-shaped value or None. Headers are spelt as in `Content-Type`."""
 
     method: str
     path: str
     body: Any = None
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 class HttpReply(NamedTuple):
@@ -35,6 +40,7 @@ class HttpReply(NamedTuple):
 
     status: int
     body: Any = None
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 Answer = Any  # a message, or a NetError

@@ -41,7 +41,6 @@ _ENDING_NS: Final = 2 * SECOND
 _FOLDER_NS: Final = 50 * MILLISECOND
 _NODES_MAX: Final = 64
 _WATCHDOG: Final = str(Path(__file__).with_name("watchdog.py"))
-_KEY_COLUMN: Final = "vin"
 
 
 @final
@@ -235,9 +234,9 @@ class ProcessStack:
         users.start()
         return users
 
-    def database_rows(self, table: str) -> Mapping[str, bool]:
-        """The rows of a table in all databases, by key."""
-        return rows_of(self.containers(), table, _KEY_COLUMN)
+    def database_rows(self, table: str, column: str) -> Mapping[str, bool]:
+        """The rows of a table in all databases, by a column's values."""
+        return rows_of(self.containers(), table, column)
 
 
 def _end(pid: int) -> None:

@@ -19,6 +19,7 @@ _PATH: Final = "/api/vehicles"
 _TIMEOUT_NS: Final = 2 * SECOND
 _SLOW_NS: Final = 500 * MILLISECOND
 _TABLE: Final = "vehicles"
+_COLUMN: Final = "vin"
 _CREATED: Final = 201
 
 
@@ -55,19 +56,19 @@ def ask_at(find_address: Callable[[], tuple[str, int] | None], timeout_ns: int =
 
 @final
 class RealUsers:
-    """Users at work. Satisfies `scenario.port.Users`; `rows` are the table's rows now, by key."""
+    """Users at work. Satisfies `scenario.port.Users`; `rows` are a table's rows now, by a column's values."""
 
     def __init__(
         self,
         clock: WallClock,
         ask_service: AskService,
-        rows: Callable[[str], Mapping[str, Any]],
+        rows: Callable[[str, str], Mapping[str, Any]],
         rate_per_second: float,
         write_percent: int,
         path: str = _PATH,
     ) -> None:
         self.report = Report()
-        self.ledger = Ledger(_TABLE)
+        self.ledger = Ledger(_TABLE, _COLUMN)
         self._clock = clock
         self._ask_service = ask_service
         self._rows = rows
@@ -151,7 +152,7 @@ class RealUsers:
         return self.report.duration_ns(share)
 
     def audit(self) -> Audit:
-        return self.ledger.compare(self._rows(self.ledger.table))
+        return self.ledger.compare(self._rows(self.ledger.table, self.ledger.column))
 
     def stop(self) -> None:
         self._is_stopped = True

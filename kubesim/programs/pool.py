@@ -1,9 +1,9 @@
-"""A client's pool of database connections, with the habits of aiopg's.
+"""A client's pool of database connections, with the habits of the vehicle service's own.
 
-Connections are made on demand, one at a time, while callers wait in line; a connection whose reset has been noticed is
-dropped when it is taken out, and one whose reset has not costs its caller an error, because nothing is checked on
-checkout. Where aiopg loses a wake-up (a broken connection given back wakes nobody) this one wakes the next in line,
-as the service's own wrapper does.
+Connections are opened when somebody waits for one, several at once if several wait, and lent last in, first out; one
+whose reset has arrived is dropped instead of lent. When one turns out dead, or silent until its caller's deadline, the
+idle ones are dropped with it. An idempotent statement whose connection dies under it is tried once more.
+The same rules: vehicle_api/pool.py
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Any, NamedTuple, final
 from kubesim.network.messages import NetError
 from kubesim.programs.program import Connection, Process
 from kubesim.programs.sql import Rejected, Rows, Startup, Statement
-from kubesim.sim.loop import SECOND
+from kubesim.sim.loop import MILLISECOND
 
-CONNECT_TIMEOUT_NS = SECOND
+# vehicle_api/pool.py: CONNECT_SECONDS, from the look-up of the name to the end of the login.
+CONNECT_TIMEOUT_NS = 1200 * MILLISECOND
+# SQLSTATE class 57P: the server ends the session with these.
+_SESSION_OVER = "57P"
 
 Outcome = Rows | Rejected | NetError
 OnOutcome = Callable[[Any], None]
 
-_LATE = NetError("timeout", "no database connection in time")
+_LATE = NetError("timeout", "no answer from the database in time")
 
 
 class Address(NamedTuple):
@@ -34,124 +37,123 @@ class Address(NamedTuple):
 
 
 @final
-class _Job:
-    """A statement that wants a connection, or has one. `retries` are left for when that connection turns out dead."""
+class _Call:
+    """A statement that wants a connection, or has one."""
 
-    __slots__ = ("deadline_ns", "is_done", "on_outcome", "retries", "statement")
+    __slots__ = ("deadline_ns", "is_waiting", "on_outcome", "retries", "statement")
 
     def __init__(self, statement: Statement, deadline_ns: int, retries: int, on_outcome: OnOutcome) -> None:
         self.statement = statement
         self.deadline_ns = deadline_ns
         self.retries = retries
         self.on_outcome = on_outcome
-        self.is_done = False
-
-    def finish(self, outcome: Any) -> None:
-        if not self.is_done:
-            self.is_done = True
-            self.on_outcome(outcome)
+        self.is_waiting = False
 
 
 @final
 class Pool:
-    """At most `size_max` connections to one database. `on_disturbed` hears when one of them may have broken."""
+    """At most `size` connections to one database. `on_disturbed` hears when one of them may have broken."""
 
-    def __init__(self, process: Process, address: Address, size_max: int, on_disturbed: Callable[[], None]) -> None:
+    def __init__(self, process: Process, address: Address, size: int, on_disturbed: Callable[[], None]) -> None:
         self._process = process
         self._address = address
-        self._size_max = size_max
+        self._size = size
         self._on_disturbed = on_disturbed
-        self._free: deque[Connection] = deque()
-        self._size = 0
-        self._is_connecting = False
-        self._waiting: deque[_Job] = deque()
+        self._free: list[Connection] = []
+        self._lent = 0
+        self._connecting = 0
+        self._waiting: deque[_Call] = deque()
 
-    def execute(self, statement: Statement, timeout_ns: int, retries: int, on_outcome: OnOutcome) -> None:
-        """Run a statement on some connection; `on_outcome` gets `Rows`, `Rejected` or a `NetError` in that time."""
-        job = _Job(statement, self._process.loop.now_ns + timeout_ns, retries, on_outcome)
+    def fetch(self, statement: Statement, deadline_ns: int, on_outcome: OnOutcome, *, is_idempotent: bool) -> None:
+        """Run a statement on some connection; `on_outcome` gets `Rows`, `Rejected` or a `NetError` by that instant."""
+        self._acquire(_Call(statement, deadline_ns, int(is_idempotent), on_outcome))
+
+    def _acquire(self, call: _Call) -> None:
         free = self._free
         while free:
-            connection = free.popleft()
+            connection = free.pop()
             if connection.is_open:
-                self._run(connection, job)
+                self._lend(connection, call)
                 return
-            self._size -= 1
-        self._waiting.append(job)
-        self._process.after(timeout_ns, lambda: self._expire(job))
-        self._fill()
+        call.is_waiting = True
+        self._waiting.append(call)
+        self._process.after(max(0, call.deadline_ns - self._process.loop.now_ns), lambda: self._expire(call))
+        self._connect_for_waiting()
 
-    def _run(self, connection: Connection, job: _Job) -> None:
+    def _expire(self, call: _Call) -> None:
+        if call.is_waiting:
+            call.is_waiting = False
+            self._waiting.remove(call)
+            call.on_outcome(_LATE)
+
+    def _lend(self, connection: Connection, call: _Call) -> None:
+        self._lent += 1
+
         def on_answer(answer: Any) -> None:
-            if isinstance(answer, Rows):
-                self._give_back(connection)
-                job.finish(answer)
+            self._lent -= 1
+            if isinstance(answer, NetError) or (isinstance(answer, Rejected) and answer.code.startswith(_SESSION_OVER)):
+                self._lose(connection, call, answer)
             else:
-                self._on_refusal(connection, job, answer)
+                self._give(connection)
+                call.on_outcome(answer)
 
-        connection.call(job.statement, job.deadline_ns - self._process.loop.now_ns, on_answer)
+        connection.call(call.statement, max(0, call.deadline_ns - self._process.loop.now_ns), on_answer)
 
-    def _on_refusal(self, connection: Connection, job: _Job, answer: Rejected | NetError) -> None:
-        if isinstance(answer, Rejected) and not answer.code.startswith("57P"):
-            self._give_back(connection)
-            job.finish(answer)
-            return
-        connection.close()
-        self._size -= 1
+    def _lose(self, connection: Connection, call: _Call, why: NetError | Rejected) -> None:
+        for each in (connection, *self._free):
+            each.close()
+        self._free.clear()
         self._on_disturbed()
-        left_ns = job.deadline_ns - self._process.loop.now_ns
-        if job.retries and left_ns > 0:
-            self.execute(job.statement, left_ns, job.retries - 1, job.finish)
+        self._connect_for_waiting()
+        if call.retries and self._process.loop.now_ns < call.deadline_ns:
+            call.retries -= 1
+            self._acquire(call)
         else:
-            job.finish(answer)
-            self._fill()
+            call.on_outcome(why)
 
-    def _give_back(self, connection: Connection) -> None:
-        waiting = self._waiting
-        while waiting:
-            job = waiting.popleft()
-            if not job.is_done:
-                self._run(connection, job)
+    def _give(self, connection: Connection) -> None:
+        if self._waiting:
+            call = self._waiting.popleft()
+            call.is_waiting = False
+            self._lend(connection, call)
+        else:
+            self._free.append(connection)
+
+    def _connect_for_waiting(self) -> None:
+        wanted = min(len(self._waiting), self._size - self._lent - len(self._free))
+        while self._connecting < wanted:
+            self._connecting += 1
+            self._open()
+
+    def _open(self) -> None:
+        process, address = self._process, self._address
+        deadline_ns = process.loop.now_ns + CONNECT_TIMEOUT_NS
+
+        def on_connected(connection: Any) -> None:
+            if isinstance(connection, NetError):
+                self._fail(connection)
                 return
-        self._free.append(connection)
 
-    def _expire(self, job: _Job) -> None:
-        if job in self._waiting:
-            self._waiting.remove(job)
-            job.finish(_LATE)
-
-    def _fill(self) -> None:
-        """Make one more connection if somebody waits for it and there may be one more."""
-        if not self._waiting or self._is_connecting or self._size >= self._size_max:
-            return
-        self._is_connecting = True
-        self._size += 1
-        address = self._address
-        self._process.connect(address.host, address.port, CONNECT_TIMEOUT_NS, self._on_connected)
-
-    def _on_connected(self, connection: Any) -> None:
-        if isinstance(connection, NetError):
-            self._on_failed(connection)
-            return
-
-        def on_answer(answer: Any) -> None:
-            if isinstance(answer, Rows):
-                self._is_connecting = False
+            def on_login(answer: Any) -> None:
+                if not isinstance(answer, Rows):
+                    connection.close()
+                    self._fail(answer)
+                    return
+                self._connecting -= 1
                 connection.on_disturbed = self._on_disturbed
-                self._give_back(connection)
-                self._fill()
-            else:
-                connection.close()
-                self._on_failed(answer)
+                self._give(connection)
 
-        connection.call(self._address.startup, CONNECT_TIMEOUT_NS, on_answer)
+            connection.call(address.startup, max(0, deadline_ns - process.loop.now_ns), on_login)
 
-    def _on_failed(self, error: NetError | Rejected) -> None:
-        """The one at the head of the line gets the error; the next tries for itself."""
-        self._is_connecting = False
-        self._size -= 1
-        while self._waiting:
-            job = self._waiting.popleft()
-            if not job.is_done:
-                job.finish(error)
-                break
-        self._fill()
+        process.connect(address.host, address.port, CONNECT_TIMEOUT_NS, on_connected)
+
+    def _fail(self, why: NetError | Rejected) -> None:
+        """While others are lent or on their way, one of those may still serve who waits; else all are told."""
+        self._connecting -= 1
+        if self._lent or self._connecting:
+            return
+        waiting, self._waiting = self._waiting, deque()
+        for call in waiting:
+            call.is_waiting = False
+        for call in waiting:
+            call.on_outcome(why)

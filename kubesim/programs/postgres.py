@@ -12,14 +12,15 @@ Upstream: docker-library/postgres Dockerfile (STOPSIGNAL), docker-entrypoint.sh;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, final
 
+from kubesim.api.timestamps import to_micro_time
 from kubesim.network.messages import OnAnswer
 from kubesim.programs.program import ExecResult, Process, Volume
-from kubesim.programs.sql import UNDEFINED_TABLE, UNIQUE_VIOLATION, Rejected, Rows, Startup, Statement
-from kubesim.sim.loop import MILLISECOND
+from kubesim.programs.sql import TOKENS, UNDEFINED_TABLE, UNIQUE_VIOLATION, Rejected, Rows, Startup, Statement
+from kubesim.sim.loop import MILLISECOND, SECOND
 
 PORT = 5432
 _DATA_DEFAULT = "/var/lib/postgresql/data"
@@ -36,6 +37,9 @@ RECOVER_NS = 300 * MILLISECOND
 COMMIT_NS = 2 * MILLISECOND
 SHUTDOWN_NS = 100 * MILLISECOND
 
+# vehicle_api/store.py: KEYS_KEPT, which is in the statement that inserts.
+_TOKENS_KEPT_NS = 24 * 3600 * SECOND
+
 _CANNOT_CONNECT_NOW = "57P03"
 _STARTING = Rejected(_CANNOT_CONNECT_NOW, "FATAL: the database system is starting up")
 _STOPPING = Rejected(_CANNOT_CONNECT_NOW, "FATAL: the database system is shutting down")
@@ -46,13 +50,63 @@ _DONE = Rows()
 State = Literal["initialising", "starting", "accepting", "stopping"]
 
 
-def rows_in(volume: Volume | None, table: str) -> dict[str, Any]:
-    """The rows of a table by key, as they lie in a volume; none without a volume, data folder or table."""
+def rows_in(volume: Volume | None, table: str, column: str = "") -> dict[str, Any]:
+    """The rows of a table by a column's values, else by key, as they lie in a volume; none without a volume, data
+    folder or table."""
     if volume is not None:
         for path, rows in volume.files.items():
             if path.endswith(f"base/{table}"):
-                return dict(rows)
+                return _by_column(rows, column)
     return {}
+
+
+def _by_column(rows: Mapping[str, Any], column: str) -> dict[str, Any]:
+    return {row[column]: row for row in rows.values()} if column else dict(rows)
+
+
+@final
+class _Table:
+    """Rows by key in order of creation, and the keys by the column that holds no value twice, if there is one."""
+
+    __slots__ = ("keys", "rows", "seq", "unique")
+
+    def __init__(self, rows: dict[str, Any], unique: str) -> None:
+        self.rows = rows
+        self.unique = unique
+        self.keys = {row[unique]: key for key, row in rows.items()} if unique else {}
+        self.seq = max((row["seq"] for row in rows.values()), default=0)
+
+    def put(self, key: str, row: Mapping[str, Any]) -> None:
+        """Store a row, new or in place of the one with this key."""
+        self.remove(key, keeps_place=True)
+        self.rows[key] = row
+        if self.unique:
+            self.keys[row[self.unique]] = key
+
+    def remove(self, key: str, *, keeps_place: bool = False) -> None:
+        """Forget the row with this key, if there is one."""
+        if self.unique and key in self.rows:
+            del self.keys[self.rows[key][self.unique]]
+        if not keeps_place:
+            self.rows.pop(key, None)
+
+    def select(self, statement: Statement) -> tuple[Any, ...]:
+        """The rows that a `select` asks for."""
+        rows, where = self.rows, statement.where
+        if statement.key:
+            return (rows[statement.key],) if statement.key in rows else ()
+        if self.unique in where:
+            key = self.keys.get(where[self.unique], "")
+            found: Iterable[Any] = (rows[key],) if key else ()
+        else:
+            found = rows.values()
+        if where or statement.after:
+            found = (
+                row
+                for row in found
+                if row["seq"] > statement.after and all(row[name] == value for name, value in where.items())
+            )
+        return tuple(islice(found, statement.limit))
 
 
 def _find_folder(process: Process) -> tuple[Volume, str]:
@@ -83,7 +137,7 @@ class PostgresProgram:
 
     def __init__(self) -> None:
         self._state: State = "initialising"
-        self._tables: dict[str, dict[str, Any]] = {}
+        self._tables: dict[str, _Table] = {}
 
     def start(self, process: Process) -> None:
         self._process = process
@@ -101,9 +155,9 @@ class PostgresProgram:
             return
         process.after(INITIALISE_NS, self._initialise)
 
-    def rows(self, table: str) -> dict[str, Any]:
-        """The rows of a table by key, as they lie in this server's data folder."""
-        return dict(self._files.get(self._path(f"base/{table}"), {}))
+    def rows(self, table: str, column: str) -> dict[str, Any]:
+        """The rows of a table by a column's values, as they lie in this server's data folder."""
+        return _by_column(self._files.get(self._path(f"base/{table}"), {}), column)
 
     def _path(self, name: str) -> str:
         return self._folder + name
@@ -136,9 +190,11 @@ class PostgresProgram:
         if self._state != "starting":
             return
         prefix = self._path("base/")
-        self._tables = {
-            path.removeprefix(prefix): dict(rows) for path, rows in self._files.items() if path.startswith(prefix)
-        }
+        unique = self._files.get(self._path("global/pg_index"), {})
+        for path, rows in self._files.items():
+            if path.startswith(prefix):
+                name = path.removeprefix(prefix)
+                self._tables[name] = _Table(dict(rows), unique.get(name, ""))
         self._state = "accepting"
         self._process.log("database system is ready to accept connections")
         self._process.health_changed()
@@ -174,10 +230,10 @@ class PostgresProgram:
         if self._state != "accepting":
             on_answer(self._refusal(message))
         elif type(message) is Statement:
-            if message.verb in ("insert", "delete", "create"):
-                self._process.after(COMMIT_NS, lambda: on_answer(self._commit(message)))
-            else:
+            if message.verb in ("ping", "select"):
                 on_answer(self._read(message))
+            else:
+                self._process.after(COMMIT_NS, lambda: on_answer(self._commit(message)))
         elif type(message) is Startup:
             on_answer(self._admit(message))
 
@@ -200,31 +256,70 @@ class PostgresProgram:
         if statement.verb == "ping":
             return _DONE
         table = self._tables.get(statement.table)
-        if table is None:
-            return _undefined(statement.table)
-        if statement.key:
-            row = table.get(statement.key)
-            return _DONE if row is None else Rows((row,))
-        return Rows(tuple(islice(table.values(), statement.limit)))
+        return _undefined(statement.table) if table is None else Rows(table.select(statement))
 
     def _commit(self, statement: Statement) -> Rows | Rejected:
         if self._state != "accepting":
             return _ENDED
-        table = self._tables.get(statement.table)
+        name, key = statement.table, statement.key
+        table = self._tables.get(name)
+        if statement.verb == "create":
+            if table is None:
+                index = self._path("global/pg_index")
+                self._files[index] = {**self._files.get(index, {}), name: statement.unique}
+                self._tables[name] = _Table({}, statement.unique)
+                self._write(name)
+            return _DONE
         if table is None:
-            if statement.verb != "create":
-                return _undefined(statement.table)
-            table = self._tables[statement.table] = {}
-        elif statement.verb == "insert" and statement.key in table:
-            text = f'duplicate key value violates unique constraint "{statement.table}_pkey"'
-            return Rejected(UNIQUE_VIOLATION, text)
+            return _undefined(name)
         if statement.verb == "insert":
-            table[statement.key] = statement.row
-        elif statement.verb == "delete":
-            table.pop(statement.key, None)
-        # The whole table is this process's: what another one has written meanwhile is gone.
-        self._files[self._path(f"base/{statement.table}")] = table
-        return _DONE
+            return self._insert(table, statement)
+        old = table.rows.get(key)
+        if old is None or statement.version not in (0, old["version"]):
+            return _DONE
+        if statement.verb == "delete":
+            table.remove(key)
+        else:
+            now = to_micro_time(self._process.loop.now_ns)
+            new = {**statement.row, "version": old["version"] + 1, "updated_at": now}
+            if table.unique and table.keys.get(new[table.unique], key) != key:
+                return _duplicate(name, table.unique)
+            table.put(key, new)
+            old = new
+        self._write(name)
+        return Rows((old,))
+
+    def _insert(self, table: _Table, statement: Statement) -> Rows | Rejected:
+        key, row, once, now_ns = statement.key, statement.row, statement.once, self._process.loop.now_ns
+        tokens = self._tables.get(TOKENS)
+        if once:
+            if tokens is None:
+                return _undefined(TOKENS)
+            used = tokens.rows.get(once)
+            if used is not None and now_ns - used["at_ns"] < _TOKENS_KEPT_NS:
+                return _DONE
+        if key in table.rows:
+            return _DONE
+        if table.unique and row[table.unique] in table.keys:
+            return _duplicate(statement.table, table.unique)
+        now = to_micro_time(now_ns)
+        table.seq += 1
+        new = {**row, "seq": table.seq, "version": 1, "created_at": now, "updated_at": now}
+        table.put(key, new)
+        self._write(statement.table)
+        if once and tokens is not None:
+            tokens.put(once, {"key": key, "row": row, "created_at": now, "at_ns": now_ns, "seq": 0})
+            self._write(TOKENS)
+        return Rows((new,))
+
+    def _write(self, name: str) -> None:
+        """Whole tables are written, each this process's own: what another one has written meanwhile is gone."""
+        self._files[self._path(f"base/{name}")] = self._tables[name].rows
+
+
+def _duplicate(table: str, column: str) -> Rejected:
+    text = f'duplicate key value violates unique constraint "{table}_{column}_key"'
+    return Rejected(UNIQUE_VIOLATION, text)
 
 
 def _undefined(table: str) -> Rejected:

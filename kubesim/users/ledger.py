@@ -26,10 +26,12 @@ class Audit(NamedTuple):
 class Ledger:
     """Keys of rows by what users know about them."""
 
-    __slots__ = ("_acknowledged", "_unknown", "table")
+    __slots__ = ("_acknowledged", "_unknown", "column", "table")
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, column: str) -> None:
+        """The rows are those of a table, the keys the values of one of its columns."""
         self.table = table
+        self.column = column
         self._acknowledged: dict[str, int] = {}
         self._unknown: dict[str, int] = {}
 
@@ -43,7 +45,7 @@ class Ledger:
 
     def check(self, volume: Volume | None) -> Audit:
         """Compare with the table in a volume; None is a volume that is gone with all it held."""
-        return self.compare(rows_in(volume, self.table))
+        return self.compare(rows_in(volume, self.table, self.column))
 
     def compare(self, rows: Mapping[str, Any]) -> Audit:
         """Compare with the rows that are there, by key."""

@@ -23,7 +23,7 @@ USERS_NODE = "users"
 # Upstream of nothing: an address of the block for documentation, RFC 5737.
 _USERS_IP = "203.0.113.1"
 _PATH = "/api/vehicles"
-_TABLE = "vehicles"
+_TABLE, _COLUMN = "vehicles", "vin"
 _GET = HttpRequest("GET", _PATH)
 _CREATED = 201
 _NEVER_CONNECTED = ("refused", "unreachable", "unresolved")
@@ -60,7 +60,7 @@ class Load:
         if not 0 <= plan.write_percent <= 100:
             raise UserError(f"load: write_percent must be from 0 to 100, not {plan.write_percent}")
         self.report = Report()
-        self.ledger = Ledger(_TABLE)
+        self.ledger = Ledger(_TABLE, _COLUMN)
         self.plan = plan
         self.windows: dict[str, tuple[int, int]] = {}
         self.loop = loop
@@ -108,7 +108,7 @@ class Load:
         if (number + 1) * percent // 100 > number * percent // 100:
             vin = f"KS{self._number:03d}{self._writes:012d}"
             self._writes += 1
-            message = HttpRequest("POST", _PATH, {"vin": vin, "model": "simulated"})
+            message = HttpRequest("POST", _PATH, {"vin": vin, "make": "kubesim", "model": "user", "year": 2026})
         else:
             vin = ""
             message = _GET

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -127,10 +127,11 @@ def port_forward(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"127.0.0.1:{here or there} cannot be used: {why}; choose another port: LOCAL:{there}"
         ) from error
+    # A KeyboardInterrupt could come in the middle of anything, and be lost there.
+    aio.add_signal_handler(signal.SIGINT, aio.stop)
     sys.stdout.write(f"Forwarding from 127.0.0.1:{proxy.port} -> {place[0]}:{place[1]}\n")
     sys.stdout.flush()
-    with contextlib.suppress(KeyboardInterrupt):
-        aio.run_forever()
+    aio.run_forever()
     return 0
 
 

@@ -7,7 +7,7 @@ from data_plane import DATABASE_ENV
 
 from kubesim.programs.postgres import rows_in
 from kubesim.programs.program import Volume
-from kubesim.programs.sql import PING, Rejected, Rows, Startup, Statement
+from kubesim.programs.sql import PING, TOKENS, Rejected, Rows, Startup, Statement
 from kubesim.sim.loop import MILLISECOND, SECOND
 
 DATA = "/var/lib/postgresql/data"
@@ -33,8 +33,12 @@ class Session:
         self.plane.loop.run_until(self.plane.loop.now_ns + 2 * SECOND, lambda: bool(got))
         return got[0]
 
-    def insert(self, key):
-        return self.run(Statement("insert", "vehicles", key, {"vin": key}))
+    def insert(self, key, **more):
+        return self.run(Statement("insert", "vehicles", key, {"vin": key}, **more))
+
+    def select(self, key="", **more):
+        """The VINs that are found."""
+        return [row["vin"] for row in self.run(Statement("select", "vehicles", key, **more)).rows]
 
 
 def start(plane, volume, **options):
@@ -48,8 +52,8 @@ def filled(plane, volume):
     """A running server with one row, and a session."""
     process = start(plane, volume)
     session = Session(plane)
-    assert session.run(Statement("create", "vehicles")) == Rows()
-    assert session.insert("a") == Rows()
+    assert session.run(Statement("create", "vehicles", unique="vin")) == Rows()
+    assert [row["vin"] for row in session.insert("a").rows] == ["a"]
     return process, session
 
 
@@ -102,7 +106,7 @@ def test_an_acknowledged_commit_survives_a_kill(plane):
 
     assert list(kept) == ["a"]
     assert again.output[0][1] == "database system was not properly shut down; automatic recovery in progress"
-    assert Session(plane).run(Statement("select", "vehicles")) == Rows(({"vin": "a"},))
+    assert Session(plane).select() == ["a"]
     assert session.connection.is_open is False
 
 
@@ -111,7 +115,7 @@ def test_a_commit_before_its_time_is_lost_with_the_process(plane):
     volume = Volume("data")
     process, session = filled(plane, volume)
     got = []
-    session.connection.call(Statement("insert", "vehicles", "b", {}), SECOND, got.append)
+    session.connection.call(Statement("insert", "vehicles", "b", {"vin": "b"}), SECOND, got.append)
     plane.wait(0.001)
     process.kill()
     plane.wait(2)
@@ -126,7 +130,7 @@ def test_a_commit_whose_answer_is_lost_is_in_the_volume(plane):
     plane.fabric.lose_node("node-1")
     plane.fabric.restore_node("node-1")
     got = []
-    session.connection.call(Statement("insert", "vehicles", "b", {}), SECOND, got.append)
+    session.connection.call(Statement("insert", "vehicles", "b", {"vin": "b"}), SECOND, got.append)
     plane.wait(0.0005)
     plane.fabric.lose_node("node-1")
     plane.wait(2)
@@ -154,10 +158,10 @@ def test_two_servers_on_one_folder_lose_commits(plane):
     got = []
     plane.sockets("10.244.0.8").connect("10.244.0.6", 5432, SECOND, got.append)
     plane.wait(0.1)
-    got[0].call(Statement("insert", "vehicles", "c", {}), SECOND, got.append)
+    got[0].call(Statement("insert", "vehicles", "c", {"vin": "c"}), SECOND, got.append)
     plane.wait(0.1)
 
-    assert (got[1], list(rows_in(volume, "vehicles"))) == (Rows(), ["a", "c"])
+    assert (len(got[1].rows), list(rows_in(volume, "vehicles"))) == (1, ["a", "c"])
 
 
 def test_a_password_is_written_once(plane):
@@ -227,14 +231,53 @@ def test_pg_isready(plane):
 
 
 def test_statements(plane):
-    """Insert refuses a second row of one key, delete is durable, select takes a key or a limit."""
+    """A key or a unique value that is there keeps another row out; select takes a key, conditions, a place and a limit."""
     volume = Volume("data")
     _, session = filled(plane, volume)
     session.insert("b")
 
-    assert session.insert("a") == Rejected("23505", 'duplicate key value violates unique constraint "vehicles_pkey"')
-    assert session.run(Statement("select", "vehicles", "b")) == Rows(({"vin": "b"},))
-    assert session.run(Statement("select", "vehicles", "z")) == Rows()
-    assert session.run(Statement("select", "vehicles", limit=1)) == Rows(({"vin": "a"},))
-    assert session.run(Statement("delete", "vehicles", "a")) == Rows()
-    assert list(rows_in(volume, "vehicles")) == ["b"]
+    assert session.insert("a") == Rows(), "ON CONFLICT (key) DO NOTHING"
+    assert session.run(Statement("insert", "vehicles", "c", {"vin": "a"})) == Rejected(
+        "23505", 'duplicate key value violates unique constraint "vehicles_vin_key"'
+    )
+    assert [session.select("b"), session.select("z"), session.select(limit=1)] == [["b"], [], ["a"]]
+    assert [session.select(where={"vin": "b"}), session.select(where={"vin": "z"}), session.select(after=1)] == [
+        ["b"],
+        [],
+        ["b"],
+    ]
+
+
+def test_changes_of_a_version(plane):
+    """An update or a deletion that was meant for another version finds nothing to do; what is done is durable."""
+    volume = Volume("data")
+    process, session = filled(plane, volume)
+    session.insert("b")
+    change = Statement("update", "vehicles", "a", {"vin": "c"}, version=1)
+
+    [changed] = session.run(change).rows
+    assert (changed["vin"], changed["version"]) == ("c", 2)
+    assert session.run(change) == Rows()
+    assert session.run(change._replace(row={"vin": "b"}, version=2)).code == "23505"
+    assert session.insert("a").rows == (), "the key is still the first row's"
+    assert session.run(Statement("delete", "vehicles", "a", version=1)) == Rows()
+    assert len(session.run(Statement("delete", "vehicles", "a", version=2)).rows) == 1
+    process.kill()
+    start(plane, volume)
+    again = Session(plane)
+    assert again.select() == ["b"]
+    assert again.run(Statement("insert", "vehicles", "d", {"vin": "b"})).code == "23505", "the index is there again"
+
+
+def test_an_insertion_is_done_once(plane):
+    """Within a day the second one with the same token does nothing; a row that is refused uses none up."""
+    _, session = filled(plane, Volume("data"))
+    assert session.insert("b", once="t").code == "42P01"
+    session.run(Statement("create", TOKENS))
+
+    assert session.run(Statement("insert", "vehicles", "x", {"vin": "a"}, once="t")).code == "23505"
+    assert len(session.insert("b", once="t").rows) == 1
+    assert session.insert("c", once="t") == Rows()
+    assert session.run(Statement("select", TOKENS, "t")).rows[0]["key"] == "b"
+    plane.wait(24 * 3600)
+    assert len(session.insert("c", once="t").rows) == 1

@@ -15,6 +15,7 @@ from kubesim.sim.loop import MILLISECOND, SECOND
 
 API, DATABASE = "10.244.1.2", "10.244.2.5"
 VIN = "KS000000000000001"
+VEHICLE = {"vin": VIN, "make": "VW", "model": "Golf", "year": 1999}
 CALLERS = 12
 
 
@@ -42,6 +43,12 @@ def status(plane, path, method="GET", body=None):
     return (answer.status if isinstance(answer, HttpReply) else answer.failure), seconds
 
 
+def call(plane, method, path, body=None, **headers):
+    """The reply to a request; headers in Python's spelling."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return plane.ask(plane.client, API, 8080, HttpRequest(method, path, body, sent), timeout_s=5)[0]
+
+
 def test_it_serves(stack):
     """Health, readiness, a write and reads."""
     assert [status(stack, path)[0] for path in ("/healthz", "/readyz", "/api/vehicles", "/else")] == [
@@ -50,13 +57,71 @@ def test_it_serves(stack):
         200,
         404,
     ]
-    assert status(stack, "/api/vehicles", "POST", {"vin": VIN})[0] == 201
-    assert status(stack, "/api/vehicles", "POST", {"vin": VIN})[0] == 409
-    assert status(stack, "/api/vehicles", "POST", {"vin": "short"})[0] == 422
-    assert status(stack, f"/api/vehicles/{VIN}")[0] == 200
-    assert status(stack, "/api/vehicles/unknown")[0] == 404
-    assert status(stack, "/api/vehicles", "PUT")[0] == 405
-    assert rows_in(stack.volume, "vehicles") == {VIN: {"vin": VIN}}
+    made = call(stack, "POST", "/api/vehicles", VEHICLE)
+    where = made.headers["Location"]
+    assert (made.status, made.headers["ETag"], call(stack, "GET", where).body) == (201, '"1"', made.body)
+    assert [*rows_in(stack.volume, "vehicles", "vin")] == [VIN]
+
+
+@pytest.mark.parametrize(
+    "method, path, body, headers, expected",
+    [
+        pytest.param("POST", "", VEHICLE, {}, 409, id="a VIN that is taken"),
+        pytest.param("POST", "", {"vin": "short"}, {}, 422, id="no vehicle"),
+        pytest.param("POST", "", {**VEHICLE, "year": "x", "colour": 1}, {}, 422, id="wrong fields"),
+        pytest.param("GET", "?limit=0", None, {}, 400, id="a query that makes no sense"),
+        pytest.param("PUT", "", VEHICLE, {}, 405, id="the fleet is not replaced"),
+        pytest.param("GET", "/unknown", None, {}, 404, id="no such vehicle"),
+        pytest.param("GET", "/ID", None, {"If_None_Match": '"1"'}, 304, id="the caller has it"),
+        pytest.param("PUT", "/ID", VEHICLE, {}, 428, id="a change without a version"),
+        pytest.param("PUT", "/ID", VEHICLE, {"If_Match": "1"}, 400, id="what is no ETag"),
+        pytest.param("PUT", "/ID", VEHICLE, {"If_Match": '"7"'}, 409, id="a lost update"),
+        pytest.param("PUT", "/ID", VEHICLE, {"If_Match": '"1"'}, 200, id="a replacement"),
+        pytest.param("PATCH", "/ID", {"mileage": 7}, {"If_Match": "*"}, 200, id="a patch"),
+        pytest.param("PATCH", "/ID", {"vin": None}, {"If_Match": "*"}, 422, id="a patch that leaves no vehicle"),
+        pytest.param("DELETE", "/ID", None, {"If_Match": '"1"'}, 204, id="a deletion"),
+        pytest.param("POST", "/ID", VEHICLE, {}, 405, id="no method for one vehicle"),
+    ],
+)
+def test_answers(stack, method, path, body, headers, expected):
+    """Statuses as the real service has them; what is no success is a problem document."""
+    vehicle_id = call(stack, "POST", "/api/vehicles", VEHICLE).body["id"]
+
+    reply = call(stack, method, "/api/vehicles" + path.replace("ID", vehicle_id), body, **headers)
+
+    assert reply.status == expected
+    if expected >= 400:
+        assert reply.headers["Content-Type"] == "application/problem+json"
+        assert (reply.body["status"], bool(reply.body["detail"])) == (expected, True)
+
+
+def test_a_page_and_the_next(stack):
+    """In order of creation, with a cursor until the end; filters narrow it."""
+    for number in range(3):
+        call(stack, "POST", "/api/vehicles", {**VEHICLE, "vin": f"{VIN[:-1]}{number}", "year": 2000 + number})
+    first = call(stack, "GET", "/api/vehicles?limit=2").body
+    second = call(stack, "GET", f"/api/vehicles?limit=2&cursor={first['next']}").body
+    [of_2001] = call(stack, "GET", "/api/vehicles?year=2001").body["items"]
+
+    assert [each["year"] for each in (*first["items"], *second["items"])] == [2000, 2001, 2002]
+    assert (second["next"], of_2001) == (None, first["items"][1])
+
+
+def test_an_idempotency_key_creates_one_vehicle(stack):
+    """The same creation again gets the first answer, another one with that key is a mistake."""
+    first, second = (call(stack, "POST", "/api/vehicles", VEHICLE, Idempotency_Key="k") for _ in range(2))
+    other = call(stack, "POST", "/api/vehicles", {**VEHICLE, "year": 2000}, Idempotency_Key="k")
+
+    assert (second.status, second.body) == (201, first.body)
+    assert [reply.headers.get("Idempotent-Replayed") for reply in (first, second)] == [None, "true"]
+    assert other.status == 422
+
+
+def test_away_is_said_with_when_to_try_again(stack):
+    """503 has Retry-After, as the real service's has."""
+    stack.database.kill()
+
+    assert call(stack, "GET", "/api/vehicles").headers["Retry-After"] == "1"
 
 
 def test_it_waits_for_its_database(plane):
@@ -144,7 +209,7 @@ def send(plane, count, gap_s=0.0):
 
 
 def test_every_answer_comes_within_two_seconds(stack):
-    """Forty requests a second into a black hole: each has its 503 in time, though connects are made one by one."""
+    """Forty requests a second into a black hole: each has its 503 in time, though there are eight connections."""
     stack.fabric.lose_node("node-2")
 
     took = send(stack, 200, 0.025)
@@ -171,19 +236,44 @@ def test_callers_in_line_are_served_after_a_restart(stack):
     "method, expected",
     [
         pytest.param("GET", 200, id="a read is tried again on a new connection"),
-        pytest.param("POST", 503, id="a write is not, for it may have been done"),
+        pytest.param("POST", 201, id="so is a creation, which knows its own vehicle"),
+        pytest.param("DELETE", 204, id="a deletion reads first, which finds it out"),
     ],
 )
 def test_a_dead_connection_in_the_pool(stack, method, expected):
-    """Nothing is checked on checkout: the first statement on a connection that died unheard fails."""
-    status(stack, "/readyz")
+    """A connection that died unheard is found out by its first statement."""
+    vehicle_id = call(stack, "POST", "/api/vehicles", {**VEHICLE, "vin": VIN[:-1] + "9"}).body["id"]
+    path = f"/api/vehicles/{vehicle_id}" if method == "DELETE" else "/api/vehicles"
     stack.fabric.lose_node("node-2")
     stack.database.lose()
     stack.fabric.restore_node("node-2")
     start_database(stack)
     stack.wait(1)
 
-    assert status(stack, "/api/vehicles", method, {"vin": VIN})[0] == expected
+    assert call(stack, method, path, VEHICLE, If_Match="*").status == expected
+
+
+def lose_answer(plane, is_done):
+    """Let the database carry out what is under way, but not say so: the connections are reset, as a firewall does it."""
+    plane.wait(0.001)
+    plane.fabric.set_link_fault("node-2", "node-1", LinkFault(is_cut=True))
+    while not is_done():
+        plane.wait(0.0001)
+    plane.fabric.set_link_fault("node-2", "node-1", None)
+    for connection in [*plane.database._sockets.inbound]:
+        connection.reset()
+    plane.wait(2)
+
+
+def test_a_deletion_is_not_tried_again(stack):
+    """It may have been done when its connection dies, so the caller has to look."""
+    vehicle_id = call(stack, "POST", "/api/vehicles", VEHICLE).body["id"]
+    got = []
+    message = HttpRequest("DELETE", f"/api/vehicles/{vehicle_id}", None, {"If-Match": "*"})
+    stack.client.request(API, 8080, message, 5 * SECOND, got.append)
+    lose_answer(stack, lambda: not rows_in(stack.volume, "vehicles"))
+
+    assert [reply.status for reply in got] == [503]
 
 
 def test_a_new_empty_database_gets_its_schema(stack):
@@ -199,17 +289,33 @@ def test_a_new_empty_database_gets_its_schema(stack):
     assert (first, status(stack, "/api/vehicles")[0]) == (503, 200)
 
 
-def test_sigterm_finishes_what_has_begun(stack):
-    """The request in flight is answered, new ones are refused, and the exit code is 0."""
+def test_a_creation_whose_answer_is_lost_is_found_again(stack):
+    """The database commits, and the connection dies before it says so: the second attempt knows its own vehicle."""
     got = []
-    stack.client.request(API, 8080, HttpRequest("POST", "/api/vehicles", {"vin": VIN}), SECOND, got.append)
-    stack.wait(0.001)
-    stack.api.terminate()
-    late = status(stack, "/api/vehicles")[0]
-    stack.wait(1)
+    stack.client.request(API, 8080, HttpRequest("POST", "/api/vehicles", VEHICLE), 5 * SECOND, got.append)
+    lose_answer(stack, lambda: bool(rows_in(stack.volume, "vehicles")))
 
-    assert ([reply.status for reply in got], late) == ([201], "refused")
-    assert [(ip, ending) for _, ip, ending in stack.ends] == [(API, (0, "Completed"))]
+    assert [reply.status for reply in got] == [201]
+    assert len(rows_in(stack.volume, "vehicles")) == 1
+
+
+def test_sigterm_finishes_what_has_begun(stack):
+    """Not ready at once, served for a second more, then refused; what is in flight is answered, and the exit code is 0."""
+    stack.api.terminate()
+    draining = [status(stack, path)[0] for path in ("/readyz", "/api/vehicles")]
+    stack.wait(0.98)
+    stack.database.kill()
+    stack.fabric.lose_node("node-2")
+    got = []
+    stack.client.request(API, 8080, HttpRequest("GET", "/api/vehicles"), 5 * SECOND, got.append)
+    stack.wait(0.1)
+    late = status(stack, "/api/vehicles")[0]
+    stack.wait(3)
+
+    assert (draining, [reply.status for reply in got], late) == ([503, 200], [503], "refused")
+    [(ended_s, _, ending)] = [end for end in stack.ends if end[1] == API]
+    assert ending == (0, "Completed")
+    assert 2 < ended_s - 4 < 2.5, "the second, and what was left of the last request's deadline"
 
 
 @pytest.mark.parametrize(

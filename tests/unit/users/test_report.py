@@ -83,13 +83,13 @@ def test_durations():
 
 def test_ledger_against_a_volume():
     """Acknowledged rows must be there; of the unknown ones some may be."""
-    ledger = Ledger("vehicles")
+    ledger = Ledger("vehicles", "vin")
     for key in "abc":
         ledger.acknowledge(key, 1)
     for key in "xy":
         ledger.doubt(key, 2)
     volume = Volume("data")
-    volume.files["pgdata/base/vehicles"] = {"a": {}, "c": {}, "x": {}}
+    volume.files["pgdata/base/vehicles"] = {number: {"vin": vin} for number, vin in enumerate("acx")}
 
     assert ledger.check(volume) == Audit(kept=2, lost=("b",), unknown=2, unknown_kept=1)
     assert ledger.check(None) == Audit(kept=0, lost=("a", "b", "c"), unknown=2, unknown_kept=0)
