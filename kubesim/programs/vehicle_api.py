@@ -34,7 +34,7 @@ from kubesim.sim.loop import MILLISECOND, SECOND
 PORT = 8080
 BROKEN: Final = ("crash", "unready", "errors", "slow", "leak")
 
-# From the start of the process until it listens: the interpreter and its imports.
+# From the start of the process until it listens: the interpreter and its imports take 0.5 s of a free core.
 START_NS = 500 * MILLISECOND
 # vehicle_api/store.py: DATABASE_SECONDS, READY_SECONDS, MIGRATE_SECONDS; readiness.py: _RETRY_SECONDS
 DATABASE_TIMEOUT_NS = 1250 * MILLISECOND

@@ -18,10 +18,11 @@ from kubesim.cli.commands.run import EXIT_HEALTHY, EXIT_NOT_MET, Telling, report
 from kubesim.cli.inputs import Input
 from kubesim.cli.report.comparison import comparison_lines
 from kubesim.cli.report.finding import Finding
+from kubesim.cli.report.prediction import predict
 from kubesim.cli.report.text import timeline_line
 from kubesim.cli.terminal import Paint, Progress, width_of
 from kubesim.cli.timeline import Line, Narrator
-from kubesim.cluster import Cluster, ready
+from kubesim.cluster import ready
 from kubesim.errors import UserError
 from kubesim.faults import FAULTS
 from kubesim.processes.control import ControlServer
@@ -30,10 +31,8 @@ from kubesim.processes.stack import ProcessStack
 from kubesim.processes.users import RealUsers, path_for
 from kubesim.scenario.judge import percent, seconds
 from kubesim.scenario.model import Scenario
-from kubesim.scenario.outcome import Outcome
 from kubesim.scenario.port import API_FAULTS
 from kubesim.scenario.runner import Runner
-from kubesim.scenario.simulated import SimulatedPort
 from kubesim.sim.loop import SECOND
 from kubesim.sim.trace import Record
 
@@ -100,15 +99,8 @@ def _run_scenario(run: _Run, arguments: argparse.Namespace) -> int:
     report(Finding(stack.cluster, outcome, run.applied, notes, telling.bounds), arguments)
     if arguments.output == "text":
         paint = Paint(sys.stdout, is_off=arguments.no_color)
-        sys.stdout.writelines(f"{line}\n" for line in comparison_lines(_predict(given), outcome, paint))
+        sys.stdout.writelines(f"{line}\n" for line in comparison_lines(predict(given), outcome, paint))
     return EXIT_HEALTHY if outcome.is_met else EXIT_NOT_MET
-
-
-def _predict(given: Input) -> Outcome:
-    """What the simulated runtime makes of the same input."""
-    with Cluster(given.options) as cluster:
-        applied = cluster.apply_loaded(given.manifests)
-        return Runner(SimulatedPort(cluster), given.scenario, given.resolve, applied).run()
 
 
 def _address_notes(stack: ProcessStack) -> list[str]:
