@@ -12,7 +12,8 @@ import msgspec
 
 from kubesim.cli.inputs import Input
 from kubesim.cluster import Cluster
-from kubesim.scenario.model import Duration, Scenario
+from kubesim.faults.arguments import Duration
+from kubesim.scenario.model import Scenario
 from kubesim.scenario.outcome import Outcome
 from kubesim.scenario.runner import Runner
 from kubesim.scenario.simulated import SimulatedPort
