@@ -16,6 +16,7 @@ from kubesim.cluster.bootstrap import node_name
 from kubesim.errors import UserError
 from kubesim.manifests import Manifest, ManifestErrors, load
 from kubesim.programs.catalog import Catalog
+from kubesim.programs.plain import find_command
 from kubesim.scenario.file import ScenarioFile, read_scenario
 from kubesim.scenario.model import Scenario
 from kubesim.scenario.references import find_missing
@@ -160,7 +161,8 @@ def _unknown_images(manifests: Sequence[Manifest], catalog: Catalog) -> list[str
                 named = f"{manifest.kind.kind} {manifest.object['metadata'].get('name', '')}"
                 errors[f"{manifest.locate(path + '.annotations')}: {named}: {error}"] = None
                 continue
-            if image and not found.is_known:
+            words = (*(container.get("command") or ()), *(container.get("args") or ()))
+            if image and not found.is_known and find_command(words) is None:
                 unknown[image] = None
     if errors:
         raise ManifestErrors(UserError(text) for text in errors)

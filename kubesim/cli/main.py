@@ -1,18 +1,13 @@
-"""The command line's words, and the one place where a user's mistake becomes exit code 2."""
+"""The command line's words."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
+from kubesim.cli.exits import exit_code_of
 from kubesim.cli.running_words import add_running, split_command
-from kubesim.errors import UserError
-
-EXIT_BAD_INPUT = 2
-_EXIT_INTERRUPTED = 128 + 2
-_EXIT_BROKEN_PIPE = 128 + 13
 
 _RUN_EPILOG = """\
 Without --scenario the story is made from the manifests: everything comes up, a container crashes, a Pod is deleted,
@@ -32,28 +27,7 @@ def main(words: Sequence[str]) -> int:
     own, of_container = split_command(words)
     arguments = _parser().parse_args(own)
     arguments.words = of_container
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except UserError as error:
-        sys.stderr.write("".join(f"error: {line}\n" for line in str(error).split("\n")))
-        return EXIT_BAD_INPUT
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "kubesim":
-            raise
-        sys.stderr.write(f"error: the package {error.name!r} is not installed here; run: pip install -e .\n")
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted\n")
-        return _EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Who read our output has gone; nothing may be flushed to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _EXIT_BROKEN_PIPE
-    return code
+    return exit_code_of(lambda: _run(arguments))
 
 
 def _run(arguments: argparse.Namespace) -> int:

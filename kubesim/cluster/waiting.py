@@ -26,7 +26,7 @@ class Condition(NamedTuple):
 
 def ready(reference: str, namespace: str = "") -> Condition:
     """A Pod or Node is Ready; a workload has all its wanted replicas updated, ready and available."""
-    return Condition(f"{reference} to be ready", lambda cluster: _is_ready(cluster.find(reference, namespace)))
+    return Condition(f"{reference} to be ready", lambda cluster: is_ready(cluster.find(reference, namespace)))
 
 
 def available(reference: str, namespace: str = "") -> Condition:
@@ -41,7 +41,7 @@ def available(reference: str, namespace: str = "") -> Condition:
 
 def rolled_out(reference: str, namespace: str = "") -> Condition:
     """A workload runs nothing but its present template, as `kubectl rollout status` means it."""
-    return Condition(f"{reference} to be rolled out", lambda cluster: _is_ready(cluster.find(reference, namespace)))
+    return Condition(f"{reference} to be rolled out", lambda cluster: is_ready(cluster.find(reference, namespace)))
 
 
 def gone(reference: str, namespace: str = "") -> Condition:
@@ -59,7 +59,8 @@ def bound(reference: str, namespace: str = "") -> Condition:
     return Condition(f"{reference} to be bound", holds)
 
 
-def _is_ready(obj: Object | None) -> bool:
+def is_ready(obj: Object | None) -> bool:
+    """Whether a Pod or Node is Ready, or a workload has all its wanted replicas updated, ready and available."""
     if obj is None:
         return False
     status = obj.get("status") or {}

@@ -14,7 +14,7 @@ from kubesim.node.hanging import Hang
 from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.node.images import full_name
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, Image, OnDone, PodSandbox, RuntimeFailure
-from kubesim.programs.plain import FinishedProgram
+from kubesim.programs.plain import FinishedProgram, find_command
 from kubesim.programs.program import EXIT_KILLED, ExecResult
 from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
@@ -291,15 +291,16 @@ class SimRuntime:
             return
         spec = config.spec
         sandbox = pod.sandbox
+        arguments = expand_arguments(spec, config.env)
         factory, is_known = self._find_program(spec.get("image", ""), pod.annotations, record.name)
-        if not is_known and record.name in pod.initial:
-            factory = FinishedProgram
+        if not is_known:
+            factory = find_command(arguments) or (FinishedProgram if record.name in pod.initial else factory)
         place = Place(
             sandbox.namespace,
             sandbox.name,
             self._node_name,
             config.env,
-            expand_arguments(spec, config.env),
+            arguments,
             pod.annotations,
             config.volumes,
             config.limit_bytes,

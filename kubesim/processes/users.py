@@ -132,6 +132,11 @@ class RealUsers:
         """Whether a request is without an answer."""
         return bool(self._tasks)
 
+    async def finish(self, within_s: float) -> None:
+        """Wait, at most so long, until no request is without an answer."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+
     def slowest_ns(self) -> int:
         """How long the slowest answer took, of any outcome."""
         return self.report.slowest_ns()

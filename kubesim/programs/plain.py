@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, final
 
 from kubesim.network.messages import HttpReply, OnAnswer
 from kubesim.network.sockets import ANY_PORT
-from kubesim.programs.program import ExecResult, Process
+from kubesim.programs.program import ExecResult, Process, Program
+
+if TYPE_CHECKING:
+    from kubesim.programs.shell.files import Files
 
 _OK = HttpReply(200)
 _DONE = ExecResult(0)
+
+
+def find_command(arguments: Sequence[str]) -> Callable[[], Program] | None:
+    """The program of a container whose image nobody has described, where its command is one that is understood."""
+    if not arguments:
+        return None
+    from kubesim.programs.shell.utilities import is_understood
+
+    if not is_understood(arguments):
+        return None
+    from kubesim.programs.shell.program import ShellProgram
+
+    return ShellProgram
 
 
 def _answer(_: Any, on_answer: OnAnswer) -> None:
@@ -19,21 +35,35 @@ def _answer(_: Any, on_answer: OnAnswer) -> None:
 
 @final
 class PlainProgram:
-    """Answers 200 on every port, exits 0 on SIGTERM; every command run in it succeeds."""
+    """Answers 200 on every port, exits 0 on SIGTERM.
 
-    __slots__ = ("_process",)
+    Commands run in it do what a shell does with their words; files that nobody has removed are taken to be there, and a
+    program that is not known succeeds.
+    """
+
+    __slots__ = ("_files", "_process")
 
     is_steady = True
 
     def start(self, process: Process) -> None:
         self._process = process
+        self._files: Files | None = None
         process.listen(ANY_PORT, _answer)
 
     def terminate(self) -> None:
         self._process.exit(0)
 
-    def execute(self, command: Sequence[str]) -> ExecResult:  # noqa: ARG002 - the contract's
-        return _DONE
+    def execute(self, command: Sequence[str]) -> ExecResult:
+        from kubesim.programs.shell.utilities import is_understood
+
+        if not is_understood(command):
+            return _DONE
+        from kubesim.programs.shell.files import Files
+        from kubesim.programs.shell.program import new_shell, run_beside
+
+        if self._files is None:
+            self._files = Files(self._process.volumes, assumes=True)
+        return run_beside(command, new_shell(self._process, self._files), self._process)
 
 
 @final

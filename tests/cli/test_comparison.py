@@ -38,7 +38,7 @@ def outcome(healed_s, recovery_s, served, lost=()):
 
 def table(predicted, measured):
     """The cells of the row of the step, and the last lines."""
-    lines = [*comparison_lines(predicted, measured, Paint(sys.stdout, is_off=True))]
+    lines = [*comparison_lines(predicted, measured, "real processes", Paint(sys.stdout, is_off=True))]
     [row] = [line for line in lines if line.startswith("The database")]
     return [cell.strip() for cell in row.split("   ") if cell.strip()][1:], lines
 

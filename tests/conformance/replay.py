@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import yaml
-from shell import ShellCatalog
+from recorded_programs import RecordedPrograms
 from summarise import RECORDED, Entry, is_of_namespace, summarise
 
 from kubesim.api.kinds import LEASE, NODE, POD
@@ -42,7 +42,7 @@ class Replay:
         self.cluster = cluster = Cluster(nodes=1, node_cpu="2", seed=1, missing_images=("nosuch:1",))
         runtime = cluster.data_plane.nodes["node-1"].runtime
         runtime._catalogue = ImageCatalogue(PRESENT, ("nosuch:1",))
-        runtime._find_program = ShellCatalog(cluster.data_plane.programs).find_program
+        runtime._find_program = RecordedPrograms(cluster.data_plane.programs).find_program
         cluster.run(15)
         cluster.delete("storageclass/standard")
         cluster.create(HOST_PATH)

@@ -139,6 +139,6 @@ def report(finding: Finding, arguments: argparse.Namespace) -> None:
     from kubesim.cli.report.text import report_lines, verdict_lines
 
     paint = Paint(out, is_off=arguments.no_color)
-    lines = verdict_lines(finding, paint) if arguments.quiet else report_lines(finding, paint, out)
+    lines = verdict_lines(finding.outcome, paint) if arguments.quiet else report_lines(finding, paint, out)
     for line in lines:
         out.write(line + "\n")

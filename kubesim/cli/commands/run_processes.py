@@ -99,7 +99,8 @@ def _run_scenario(run: _Run, arguments: argparse.Namespace) -> int:
     report(Finding(stack.cluster, outcome, run.applied, notes, telling.bounds), arguments)
     if arguments.output == "text":
         paint = Paint(sys.stdout, is_off=arguments.no_color)
-        sys.stdout.writelines(f"{line}\n" for line in comparison_lines(predict(given), outcome, paint))
+        lines = comparison_lines(predict(given), outcome, "real processes", paint)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
     return EXIT_HEALTHY if outcome.is_met else EXIT_NOT_MET
 
 

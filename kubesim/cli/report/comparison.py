@@ -1,4 +1,4 @@
-"""What the simulated runtime predicts beside what real processes did, for one scenario."""
+"""What the simulated runtime predicts beside what was measured for the same scenario, with processes or a cluster."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ Row = tuple[str, ...]
 _NOT_YET = float("inf")
 
 
-def comparison_lines(predicted: Sequence[Outcome], measured: Outcome, paint: Paint) -> Iterator[str]:
-    """The table: one row a step, then the whole run and the writes. Of several predictions the middle and the range."""
+def comparison_lines(
+    predicted: Sequence[Outcome], measured: Outcome, measured_with: str, paint: Paint
+) -> Iterator[str]:
+    """The table: one row a step, then the whole run and the writes. Of several predictions the middle and the range.
+
+    `measured_with` names what was measured.
+    """
     yield ""
-    yield paint("Predicted by the simulated runtime, and measured with real processes", "bold")
+    yield paint(f"Predicted by the simulated runtime, and measured with {measured_with}", "bold")
     rows: list[Row] = [("", "HEALED IN", "MEASURED", "SERVED AGAIN AFTER", "MEASURED", "AVAILABILITY", "MEASURED")]
     for after, *before in zip(measured.steps, *(each.steps for each in predicted), strict=False):
         rows.append((after.title, *_cells(before, after)))

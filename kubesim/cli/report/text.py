@@ -45,7 +45,7 @@ def report_lines(finding: Finding, paint: Paint, stream: TextIO) -> Iterator[str
     if outcome.requests is not None:
         yield ""
         yield _heading("What users saw", paint, width)
-        yield from _requests(outcome, paint)
+        yield from requests_lines(outcome, paint)
     notes = [*finding.notes, *outcome.notes]
     if notes:
         yield ""
@@ -53,7 +53,7 @@ def report_lines(finding: Finding, paint: Paint, stream: TextIO) -> Iterator[str
         for note in notes:
             yield from _wrapped(f"- {note}", width, "  ")
     yield ""
-    yield from verdict_lines(finding, paint)
+    yield from verdict_lines(outcome, paint)
 
 
 def clock(at_ns: int) -> str:
@@ -85,7 +85,7 @@ def _timeline(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
                     f"{'':12}… {len(shown) - _LINES_FIRST - _LINES_LAST} more lines like these; --trace has everything",
                     "dim",
                 )
-        yield from _step_result(step, paint)
+        yield from step_lines(step, paint)
 
 
 def _with_users(lines: list[Line], step: StepOutcome) -> list[Line]:
@@ -123,7 +123,7 @@ def _wrapped(text: str, width: int, indent: str) -> Iterator[str]:
     yield line
 
 
-def _step_result(step: StepOutcome, paint: Paint) -> Iterator[str]:
+def step_lines(step: StepOutcome, paint: Paint) -> Iterator[str]:
     """The measured line under a step, and each expectation of it that did not hold."""
     parts = []
     if step.healed_ns is not None and step.is_healing:
@@ -151,7 +151,8 @@ def _check(check: Check, paint: Paint) -> str:
     return f"{mark} {check.text} — {check.found}"
 
 
-def _requests(outcome: Outcome, paint: Paint) -> Iterator[str]:
+def requests_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
+    """What users saw of the run, step by step and as a whole."""
     requests = outcome.requests
     if requests is None:
         return
@@ -195,9 +196,8 @@ def _fine(span_ns: int) -> str:
     return f"{span_ns / MILLISECOND:.1f} ms" if span_ns < SECOND else seconds(span_ns)
 
 
-def verdict_lines(finding: Finding, paint: Paint) -> Iterator[str]:
+def verdict_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
     """The last lines: what was expected and did not come true, or that all did."""
-    outcome = finding.outcome
     if outcome.not_run:
         yield f"{outcome.stopped}; not run: {'; '.join(outcome.not_run)}"
     failed = outcome.failed

@@ -1,0 +1,187 @@
+"""One connection to a real API server, through the official client: JSON objects in, JSON objects or `ApiError` out.
+
+The client is used for what it knows best, credentials and transport; objects stay the dicts that the simulator has too.
+What is worth another try is tried again here, once for all callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final, final
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from adapters.contexts import IN_CLUSTER, Target
+from adapters.http_form import JSON, HttpForm, http_form
+from kubesim.api.objects import Object
+from kubesim.api.requests import Request
+from kubesim.errors import ApiError, Cause, UserError
+
+FIELD_MANAGER: Final = "kubesim"
+
+_TRIES: Final = 6
+_FIRST_PAUSE_S: Final = 0.25
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
+_BUSY: Final = (429, 503, 504)
+# A read, and a write that says itself what it depends on, can be sent again when its reply is lost.
+_REPEATABLE: Final = ("GET", "PUT", "PATCH", "DELETE")
+_LOST: Final = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError, OSError)
+
+
+@final
+class Connection:
+    """Requests to one API server under one identity. An async context manager."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._client: kubernetes_client.ApiClient | None = None
+
+    async def __aenter__(self) -> Connection:
+        """Read the credentials; no request is sent yet.
+
+        Raises:
+            UserError: they cannot be read or got.
+        """
+        configuration = kubernetes_client.Configuration()
+        target = self._target
+        try:
+            if target.context == IN_CLUSTER:
+                kubernetes_config.load_incluster_config(client_configuration=configuration)
+            else:
+                files = ":".join(map(str, target.files))
+                await kubernetes_config.load_kube_config(
+                    files, target.context, client_configuration=configuration, persist_config=False
+                )
+        except (kubernetes_config.ConfigException, OSError, ValueError) as error:
+            raise UserError(f"context {target.context}: its credentials cannot be used: {error}") from error
+        configuration.retries = 0  # tried again below, where it is known what may be
+        self._client = kubernetes_client.ApiClient(configuration)
+        self._client.user_agent = FIELD_MANAGER
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    @property
+    def target(self) -> Target:
+        """What it is connected to."""
+        return self._target
+
+    async def send(self, request: Request) -> Object:
+        """Have a request carried out; it is sent again where the server is busy or out of reach for a moment.
+
+        Raises:
+            ApiError: the server's answer, where it is not success.
+            UserError: the server cannot be reached, or does not accept the credentials.
+        """
+        form = http_form(request, FIELD_MANAGER)
+        pause_s = _FIRST_PAUSE_S
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._send(form)
+            except ApiError as error:
+                if error.code not in _BUSY or is_refused_by_budget(error) or not left:
+                    raise
+                pause_s = max(pause_s, float(error.retry_after_s))
+            except _LOST as error:
+                if not left or not (form.method in _REPEATABLE or isinstance(error, aiohttp.ClientConnectorError)):
+                    raise UserError(f"{self._where()} cannot be reached: {_reason(error)}") from error
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+        raise AssertionError("the last try returns or raises")
+
+    async def exchange(self, method: str, path: str, body: Any, limit: aiohttp.ClientTimeout) -> tuple[int, bytes]:
+        """One request as it is, sent once; returns the status and the bytes of the answer.
+
+        Raises:
+            OSError, TimeoutError, aiohttp.ClientError: there is no answer.
+        """
+        response = await self._open(HttpForm(method, path, {}, body, JSON), limit)
+        return response.status, await response.read()
+
+    async def stream(self, path: str, query: dict[str, str]) -> AsyncIterator[Object]:
+        """The events of a watch, until the server ends it.
+
+        Raises:
+            ApiError: the server's answer, where it is not success.
+            OSError, aiohttp.ClientError: the connection is lost.
+        """
+        response = await self._open(HttpForm("GET", path, query, None, JSON), _NO_TIMEOUT)
+        raw = response.response
+        if response.status >= 400:
+            raise _error_of(response.status, (await response.read()).decode(errors="replace"))
+        rest = b""
+        async for chunk in raw.content.iter_any():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+
+    async def _send(self, form: HttpForm) -> Object:
+        response = await self._open(form, _TIMEOUT)
+        text = (await response.read()).decode(errors="replace")
+        if response.status == 401:
+            raise UserError(f"{self._where()} does not accept the credentials (401 Unauthorized); renew them")
+        if response.status >= 400:
+            raise _error_of(response.status, text)
+        answer: Object = json.loads(text) if text else {}
+        return answer
+
+    async def _open(self, form: HttpForm, limit: aiohttp.ClientTimeout) -> Any:
+        client = self._ready_client()
+        method, url, headers, body, _ = await client.param_serialize(
+            form.method,
+            form.path,
+            query_params=list(form.query.items()),
+            header_params={"Accept": JSON, "Content-Type": form.content_type},
+            body=form.body,
+            auth_settings=["BearerToken"],
+        )
+        return await client.call_api(method, url, headers, body, _request_timeout=limit)
+
+    def _ready_client(self) -> kubernetes_client.ApiClient:
+        if self._client is None:
+            raise AssertionError("a Connection is used as an async context manager")
+        return self._client
+
+    def _where(self) -> str:
+        host = self._client.configuration.host if self._client is not None else "it"
+        return f"context {self._target.context}: {host}"
+
+
+def is_refused_by_budget(error: ApiError) -> bool:
+    """Whether an eviction was refused by a PodDisruptionBudget, which a caller wants to know at once."""
+    return error.code == 429 and any(cause.reason == "DisruptionBudget" for cause in error.causes)
+
+
+def _error_of(code: int, text: str) -> ApiError:
+    try:
+        status = json.loads(text)
+    except ValueError:
+        status = {}
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        return ApiError(code, "", text.strip()[:500] or f"HTTP {code}")
+    details = status.get("details") or {}
+    causes = [
+        Cause(each.get("reason", ""), each.get("field", ""), each.get("message", ""))
+        for each in details.get("causes") or ()
+    ]
+    return ApiError(
+        status.get("code", code),
+        status.get("reason", ""),
+        status.get("message", ""),
+        kind=details.get("kind", ""),
+        group=details.get("group", ""),
+        name=details.get("name", ""),
+        causes=causes,
+        retry_after_s=details.get("retryAfterSeconds", 0),
+    )
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__
