@@ -44,7 +44,11 @@ NO_OPTIONS = Options()
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One call to the API server. `body` is an object, a patch or None, as the verb needs."""
+    """One call to the API server. `body` is an object, a patch or None, as the verb needs.
+
+    `duplicates` are what only whoever has read the body's text knows: the decoder's words for fields that stand twice
+    in it, such as `duplicate field "data.a"`.
+    """
 
     verb: Verb
     kind: Kind
@@ -53,6 +57,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     subresource: str = ""
     body: Any = None
     options: Options = NO_OPTIONS
+    duplicates: tuple[str, ...] = ()
 
 
 def create(kind: Kind, obj: Object, options: Options = NO_OPTIONS) -> Request:

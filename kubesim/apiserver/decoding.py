@@ -5,6 +5,9 @@ Upstream: apiserver/pkg/endpoints/handlers/{create,update,patch,rest}.go @v1.36
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import msgspec
 
 from kubesim.api.kinds import EVENTS_K8S_IO_EVENT, find_kind
@@ -12,7 +15,8 @@ from kubesim.api.objects import Object
 from kubesim.api.patch.values import go_text
 from kubesim.api.requests import Options, Request
 from kubesim.api.schema.check import decoded, find_problems, is_clean
-from kubesim.api.schema.wire import decoding_error
+from kubesim.api.schema.walk import Problem
+from kubesim.api.schema.wire import decoding_error, strict_texts
 from kubesim.api.scheme import Kind
 from kubesim.api.validation.field import go_quote
 from kubesim.errors import ApiError, Cause, bad_request, invalid
@@ -23,6 +27,8 @@ BODIES_OF_SUBRESOURCES = {
     ("policy/v1", "Eviction"): "policy",
     ("authentication.k8s.io/v1", "TokenRequest"): "authentication",
 }
+_WRONG_TYPE = re.compile(r"json: cannot unmarshal (\w+)(?: \S+)? into Go struct field \S+ of type (.+)")
+_GO_KINDS = {"array": "slice", "object": "map", "number": "int64"}
 _SCHEME = '"pkg/runtime/scheme.go:111"'
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
@@ -102,8 +108,11 @@ def _package(api_version: str, kind: str) -> str:
     return BODIES_OF_SUBRESOURCES.get((api_version, kind)) or group.partition(".")[0]
 
 
-def decode_patched(request: Request, obj: Object) -> Object:
+def decode_patched(request: Request, obj: Object, problems: tuple[str, ...], warnings: list[str]) -> Object:
     """A patched object as the decoder takes it. A strategic patch to kind or apiVersion is without effect.
+
+    `problems` are what strict reading of the patch itself has found; under `fieldValidation=Warn` they and unknown
+    fields become warnings.
 
     Raises:
         ApiError: 422 that shows the patched object (or a strategic patch), it is of another kind now, a field has the
@@ -116,24 +125,69 @@ def decode_patched(request: Request, obj: Object) -> Object:
     if is_strategic:
         obj = {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
     try:
-        return decode(kind, typed_body(obj, kind.api_version, kind.kind), request.options)
+        obj = typed_body(obj, kind.api_version, kind.kind)
+        if problems or not is_clean(obj, kind.schema):
+            found = find_problems(_sorted(obj), kind.schema)
+            texts = strict_texts(found)
+            _judge(kind, found, [*problems, *(sorted(texts) if is_strategic else texts)], request.options, warnings)
+        taken: Object = decoded(obj, kind.schema)
     except ApiError as error:
         shown = go_text(request.body) if is_strategic else msgspec.json.encode(dict(sorted(obj.items()))).decode()
         why = error.message.partition(f" cannot be handled as a {kind.kind}: ")[2] or error.message
+        if is_strategic:
+            why = _as_restored(why)
         cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(shown)}: {why}")
         raise invalid("", "", "", (cause,)) from None
+    return taken
 
 
-def decode(kind: Kind, obj: Object, options: Options) -> Object:
+def decode(
+    kind: Kind, obj: Object, options: Options, duplicates: tuple[str, ...] = (), warnings: list[str] | None = None
+) -> Object:
     """The object as the decoder takes it: nulls gone, and what the schema doesn't know dropped or refused.
 
+    `duplicates` are texts of what stands twice in it; under `fieldValidation=Warn` they and unknown fields become
+    warnings.
+
     Raises:
-        ApiError: 400, a field has the wrong type, or is unknown under `fieldValidation=Strict`.
+        ApiError: 400, a field has the wrong type, or is unknown or stands twice under `fieldValidation=Strict`.
     """
-    if not is_clean(obj, kind.schema):
-        problems = find_problems(obj, kind.schema)
-        error = decoding_error(kind.version, kind.kind, problems, strict=options.field_validation == "Strict")
-        if error is not None:
-            raise error
+    if duplicates or not is_clean(obj, kind.schema):
+        found = find_problems(obj, kind.schema)
+        _judge(kind, found, [*strict_texts(found), *duplicates], options, warnings)
     taken: Object = decoded(obj, kind.schema)
     return taken
+
+
+def _judge(kind: Kind, problems: list[Problem], texts: list[str], options: Options, warnings: list[str] | None) -> None:
+    """Raise 400 for what the options do not allow; note what they warn of."""
+    is_strict = options.field_validation == "Strict"
+    error = decoding_error(kind.version, kind.kind, problems, strict=is_strict, texts=texts)
+    if error is not None:
+        raise error
+    if warnings is not None and options.field_validation in ("", "Warn"):
+        warnings += texts
+
+
+def _as_restored(why: str) -> str:
+    """A wrong type in the words of the converter that strategic patches go through.
+
+    Upstream: apimachinery/pkg/runtime/converter.go:fromUnstructured @v1.36
+    """
+    wrong = _WRONG_TYPE.match(why)
+    if wrong is None:
+        return why
+    given, type_ = _GO_KINDS.get(wrong[1], wrong[1]), wrong[2]
+    for start, what in (("map[", "map from"), ("[]", "slice from"), ("v", "struct from:")):
+        if type_.startswith(start):
+            return f"cannot restore {what} {given}"
+    return (
+        f"cannot convert int64 to {type_}" if given == "int64" and type_ == "string" else f"unrecognized type: {type_}"
+    )
+
+
+def _sorted(value: Any) -> Any:
+    """The value as Go's encoder leaves it: the fields of every object in order."""
+    if isinstance(value, dict):
+        return {name: _sorted(item) for name, item in sorted(value.items())}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -6,9 +6,10 @@ Upstream: kube-apiserver --event-ttl=1h0m0s, pkg/registry/core/event/storage/sto
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import final
 
-from kubesim.api.objects import Key
+from kubesim.api.objects import Key, Object
 from kubesim.sim.loop import HOUR, MINUTE, Loop
 from kubesim.store.log import Store
 
@@ -19,11 +20,15 @@ _SWEEP_NS = MINUTE
 
 @final
 class EventExpiry:
-    """Deletes Events an hour after they were last written."""
+    """Deletes Events an hour after they were last written.
 
-    def __init__(self, loop: Loop, store: Store) -> None:
+    `on_gone` is told the revision, what watches see, and the last state.
+    """
+
+    def __init__(self, loop: Loop, store: Store, on_gone: Callable[[int, Object, Object], None]) -> None:
         self._loop = loop
         self._store = store
+        self._on_gone = on_gone
         self._written_ns: dict[Key, int] = {}
         self._order: deque[tuple[int, Key]] = deque()
         self._sweeping = False
@@ -47,7 +52,8 @@ class EventExpiry:
             del self._written_ns[key]
             event = self._store.get("events", key)
             if event is not None:
-                self._store.delete("events", key, event)
+                gone = self._store.delete("events", key, event)
+                self._on_gone(self._store.revision, gone, event)
         self._sweeping = bool(order)
         if order:
             self._loop.post(max(_SWEEP_NS, order[0][0] - due_ns), self._sweep, None)

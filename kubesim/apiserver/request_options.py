@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubesim.api.requests import NO_OPTIONS, Options, Request
+from kubesim.api.validation.field import go_quote
 from kubesim.errors import ApiError, Cause, bad_request, invalid
 
 _FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+FIELD_MANAGER_MAX = 128
 _PROPAGATIONS = ("Foreground", "Background", "Orphan")
 _MATCHES = ("Exact", "NotOlderThan")
 _VERSION_WITH_CONTINUE = "specifying resource version is not allowed when using continue"
@@ -27,13 +29,28 @@ def _forbidden(field: str, why: str) -> Cause:
 
 
 def _of_write(options: Options) -> list[Cause]:
+    causes = _of_manager(options.field_manager)
     if options.field_validation not in _FIELD_VALIDATIONS:
-        return [_unsupported("fieldValidation", options.field_validation, _FIELD_VALIDATIONS)]
-    return []
+        causes.append(_unsupported("fieldValidation", options.field_validation, _FIELD_VALIDATIONS))
+    return causes
+
+
+def _of_manager(name: str) -> list[Cause]:
+    """Upstream: apis/meta/v1/validation/validation.go:ValidateFieldManager @v1.36"""
+    causes = []
+    if len(name.encode()) > FIELD_MANAGER_MAX:
+        causes.append(
+            Cause("FieldValueTooLong", "fieldManager", f"Too long: may not be more than {FIELD_MANAGER_MAX} bytes")
+        )
+    for at, letter in enumerate(name):
+        if not letter.isprintable():
+            why = f"invalid character U+{ord(letter):04X} (at position {at})"
+            causes.append(Cause("FieldValueInvalid", "fieldManager", f"Invalid value: {go_quote(name)}: {why}"))
+    return causes
 
 
 def _of_patch(options: Options) -> list[Cause]:
-    causes = []
+    causes: list[Cause] = []
     if options.patch_type != "apply":
         if options.force:
             causes.append(_forbidden("force", "may not be specified for non-apply patch"))

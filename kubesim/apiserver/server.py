@@ -7,21 +7,24 @@ side. Upstream: apiserver/pkg/endpoints/handlers, apiserver/pkg/registry/generic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 from kubesim.api.defaults import default
-from kubesim.api.defaults.service_addresses import drop_fields_of_old_type, resolve_addresses
+from kubesim.api.defaults.service_addresses import drop_fields_of_old_type
 from kubesim.api.objects import Key, Object, new_tuple
-from kubesim.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
 from kubesim.api.requests import NO_OPTIONS, Options, Request
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.api.validation import validate_create, validate_status_update, validate_update
 from kubesim.apiserver.admission import admit_create, check_namespace, check_namespace_delete
+from kubesim.apiserver.answers import deleted, taken
+from kubesim.apiserver.client_owners import split_owners
 from kubesim.apiserver.conversion import from_stored, stored_kind, to_stored
 from kubesim.apiserver.decoding import check_body, check_name, decode, decode_patched
 from kubesim.apiserver.deletion import is_released, plan_deletion, plan_namespace_deletion
 from kubesim.apiserver.expiry import EventExpiry
+from kubesim.apiserver.field_ledger import FieldLedger, Owners, Step, Wish, weighed
+from kubesim.apiserver.patching import apply_patch, mentions_owners, reading_problems
 from kubesim.apiserver.pod_admission import PodAdmission
 from kubesim.apiserver.preconditions import check_resource_version, check_uid
 from kubesim.apiserver.request_options import check_options, check_read_revision
@@ -34,7 +37,7 @@ from kubesim.apiserver.strategies import (
     prepare_for_update,
     strategy_for,
 )
-from kubesim.errors import ApiError, already_exists, bad_request, generated_name_taken, invalid, not_found
+from kubesim.errors import ApiError, invalid, not_found
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import Loop
 from kubesim.store.log import Store
@@ -42,10 +45,16 @@ from kubesim.store.watch import Watch
 
 
 class Identity(NamedTuple):
-    """Who asks. `is_trusted` marks our own components, whose bodies need no check against the schema."""
+    """Who asks, and as what.
+
+    `is_trusted` marks our own components, whose bodies need no check against the schema. `manager` owns the fields that
+    are written without a `fieldManager`. `sees_owners` says that answers come with `managedFields`, as over HTTP.
+    """
 
     user: str
     is_trusted: bool = False
+    manager: str = ""
+    sees_owners: bool = False
 
 
 class Write(NamedTuple):
@@ -63,7 +72,6 @@ OnWrite = Callable[[Write], None]
 # Upstream: apiserver/pkg/registry/generic/registry/store.go:maxNameGenerationCreateAttempts @v1.36
 _GENERATE_NAME_TRIES = 8
 _GENERATED_BASE_MAX = 58
-_STRICT = Options(field_validation="Strict")
 # What a client cannot give a new object. Upstream: rest/meta.go:WipeObjectMetaSystemFields @v1.36
 _SERVERS_OWN = ("deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
 _NOT_DEFAULTED = ("metadata", "status", "apiVersion", "kind")
@@ -80,8 +88,12 @@ class ApiServer:
         self.services = ServiceAddresses(stream)
         self.on_write: OnWrite | None = None
         self.requests = 0
+        # Of the request that was handled last: what is to be told beside the answer, and whether it made an object.
+        self.warnings: list[str] = []
+        self.has_created = False
+        self.ledger = FieldLedger()
         self._pods = PodAdmission(store, stream)
-        self._expiry = EventExpiry(loop, store)
+        self._expiry = EventExpiry(loop, store, self.ledger.gone)
         self._verbs: dict[str, Callable[[Request, Identity], Object]] = {
             "get": self._get,
             "list": self._list,
@@ -99,16 +111,40 @@ class ApiServer:
             TryAgain: the server holds the request; ask again after the time it names, with `attempt` one higher.
         """
         self.requests += 1
+        self.warnings = []
+        self.has_created = False
         if request.options is not NO_OPTIONS:
             check_options(request)
         if request.verb == "create":
-            return self._create(request, identity, attempt)
-        return self._verbs[request.verb](request, identity)
+            answer = self._create(request, identity, attempt)
+        else:
+            answer = self._verbs[request.verb](request, identity)
+        return self._shown(request, answer) if identity.sees_owners else answer
+
+    def _shown(self, request: Request, answer: Object) -> Object:
+        """An answer with its `managedFields`; what a dry run answers has them already."""
+        is_scale = request.subresource == "scale"
+        if is_scale or (request.options.dry_run and request.verb in ("create", "update", "patch")):
+            return answer
+        return self.ledger.shown(answer)
+
+    def compact(self) -> None:
+        """One tick of the compactor: history that is old, and who owned what then, is forgotten."""
+        self.ledger.forget(self.store.compact_periodically())
 
     def watch(
-        self, kind: Kind, since: int, options: Options, notify: Callable[[Watch], None], namespace: str = ""
+        self,
+        kind: Kind,
+        since: int,
+        options: Options,
+        notify: Callable[[Watch], None],
+        namespace: str = "",
+        *,
+        shows_owners: bool = False,
     ) -> Watch:
         """Open a watch on the changes after revision `since`; an empty namespace means all.
+
+        Objects come with `managedFields` if `shows_owners`.
 
         Raises:
             ApiError: 410, those changes are gone; 400, a selector is wrong.
@@ -124,7 +160,9 @@ class ApiServer:
             notify=notify,
             bookmarks=options.allow_watch_bookmarks,
         )
-        if stored is not kind:
+        if shows_owners:
+            watch.convert = lambda obj: self.ledger.shown(from_stored(kind, obj))
+        elif stored is not kind:
             watch.convert = lambda obj: from_stored(kind, obj)
         return watch
 
@@ -162,10 +200,32 @@ class ApiServer:
     def _create(self, request: Request, identity: Identity, attempt: int) -> Object:
         if request.subresource:
             return self._subresource(request, identity)
-        kind, options = request.kind, request.options
         obj = check_body(request)
-        if not identity.is_trusted:
-            obj = decode(kind, obj, options)
+        if identity.is_trusted:
+            return self.create(request, obj, identity, attempt)
+        obj = decode(request.kind, obj, request.options, request.duplicates, self.warnings)
+        obj, given = split_owners(obj)
+        return self.create(request, obj, identity, attempt, given)
+
+    def create(
+        self,
+        request: Request,
+        obj: Object,
+        identity: Identity,
+        attempt: int = 0,
+        given: Owners | None = None,
+        owners: Owners | None = None,
+    ) -> Object:
+        """Create `obj`, which has been decoded.
+
+        `given` are owners that the client has sent, on top of which the write counts; `owners` those that an apply has
+        worked out.
+
+        Raises:
+            ApiError: admission refuses it, it breaks a rule, or its name is taken.
+            TryAgain: as `handle`.
+        """
+        kind, options = request.kind, request.options
         obj = default(kind, obj)
         metadata = {**obj["metadata"]}
         for field in _SERVERS_OWN:
@@ -177,7 +237,7 @@ class ApiServer:
         strategy = strategy_for(kind)
         if strategy.generation_parts is not None:
             metadata["generation"] = 1
-        obj = {**obj, "metadata": metadata}
+        wanted = obj = {**obj, "metadata": metadata}
         is_pod = kind.resource == "pods"
         obj = self._pods.admit(obj, namespace, attempt) if is_pod else admit_create(self.store, kind, obj)
         # Admission may have made new metadata, but what it made is nobody else's yet.
@@ -187,32 +247,17 @@ class ApiServer:
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = self._generate_name(kind, namespace, metadata["generateName"])
         obj = prepare_for_create(strategy, obj)
+        by = new_tuple(Wish, (options.field_manager or identity.manager, kind, "", wanted, self.loop.now_ns))
+        step = weighed(by, None, given, owners)
         if kind.resource == "services":
-            return self._create_service(kind, obj, identity, options)
+            return self._create_service(kind, obj, identity, options, step)
         self._check_new(kind, obj)
         if is_pod:
             obj = self._pods.with_token_name(obj)
         if options.dry_run:
-            return obj
-        return self.commit(kind, new_tuple(Key, (namespace, metadata["name"])), obj, None, identity, "created", "")
-
-    def check(self, kind: Kind, obj: Object) -> Object:
-        """The object with its defaults, if it would be valid by itself; nothing is written, no other object looked at.
-
-        Raises:
-            ApiError: 400 or 422, as a create would answer.
-        """
-        obj = default(kind, decode(kind, obj, _STRICT))
-        if kind.resource == "services":
-            obj, causes = resolve_addresses(obj, None)
-            if causes:
-                raise invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
-        metadata = {**obj["metadata"], "creationTimestamp": to_time(self.loop.now_ns)}
-        obj = prepare_for_create(strategy_for(kind), {**obj, "metadata": metadata})
-        causes = validate_create(kind, obj)
-        if causes:
-            raise invalid(kind.kind, kind.group, metadata.get("name", ""), causes)
-        return obj
+            return self._unstored(obj, identity, step, None)
+        key = new_tuple(Key, (namespace, metadata["name"]))
+        return self.commit(kind, key, obj, None, identity, "created", "", step)
 
     def _check_new(self, kind: Kind, obj: Object) -> None:
         """Raise 422 where a rule is broken, 500 where there is a resourceVersion, 409 where the name is taken."""
@@ -227,14 +272,16 @@ class ApiServer:
             del metadata["resourceVersion"]
         found = self.find(kind, metadata.get("namespace", ""), name)
         if found is not None:
-            raise _taken(kind, metadata, found)
+            raise taken(kind, metadata, found)
 
-    def _create_service(self, kind: Kind, obj: Object, identity: Identity, options: Options) -> Object:
+    def _create_service(
+        self, kind: Kind, obj: Object, identity: Identity, options: Options, step: Wish | Step
+    ) -> Object:
         """Services get their addresses before they are checked, and give them back where that fails."""
         key = Key(obj["metadata"]["namespace"], obj["metadata"].get("name", ""))
         found = self.store.get(kind.resource, key)
         if found is not None:
-            raise _taken(kind, obj["metadata"], found)
+            raise taken(kind, obj["metadata"], found)
         obj = self.services.allocate(obj, None)
         try:
             self._check_new(kind, obj)
@@ -243,8 +290,8 @@ class ApiServer:
             raise
         if options.dry_run:
             self.services.release(obj)
-            return obj
-        return self.commit(kind, key, obj, None, identity, "created", "")
+            return self._unstored(obj, identity, step, None)
+        return self.commit(kind, key, obj, None, identity, "created", "", step)
 
     def _generate_name(self, kind: Kind, namespace: str, base: str) -> str:
         """A name that is free, if one of a few tries is."""
@@ -262,32 +309,46 @@ class ApiServer:
             return self._subresource(request, identity)
         kind = request.kind
         obj = check_body(request)
+        given = None
         if not identity.is_trusted:
-            obj = decode(kind, obj, request.options)
+            obj = decode(kind, obj, request.options, request.duplicates, self.warnings)
+            obj, given = split_owners(obj, request.subresource)
         old = self.find(kind, request.namespace, request.name)
         strategy = strategy_for(kind)
         if old is None:
             if strategy.create_on_update and not request.subresource:
-                return self._create(request, identity, 0)
+                return self.create(request, obj, identity, 0, given)
             raise not_found(kind.plural, kind.group, request.name)
         check_uid(kind, obj["metadata"], old)
-        return self.replace(kind, old, obj, identity, request.subresource, request.options, "updated")
+        return self.replace(kind, old, obj, identity, request.subresource, request.options, "updated", given)
 
     def _patch(self, request: Request, identity: Identity) -> Object:
         if request.subresource and not _is_status(request):
             return self._subresource(request, identity)
         kind = request.kind
+        if request.options.patch_type == "apply":
+            from kubesim.apiserver.applying import apply_config
+
+            return apply_config(self, request, identity)
         old = self.existing(kind, request.namespace, request.name)
-        obj = apply_patch(kind, old, request)
-        if obj is old:
-            return old
+        reads_owners = not identity.is_trusted and mentions_owners(request)
+        obj = apply_patch(kind, self.ledger.shown(old) if reads_owners else old, request)
+        if obj is old and not request.duplicates:
+            return self.ledger.shown(old) if identity.sees_owners else old
         if obj.get("metadata") is None:
             obj = {**obj, "metadata": {}}
+        given = None
         if not identity.is_trusted:
-            obj = decode_patched(request, obj)
+            obj = decode_patched(request, obj, reading_problems(request), self.warnings)
+            if reads_owners:
+                obj, given = split_owners(obj, request.subresource)
         if obj["metadata"] is not old["metadata"]:
             check_name(request, obj["metadata"])
-        return self.replace(kind, old, obj, identity, request.subresource, request.options, "patched")
+        return self.replace(kind, old, obj, identity, request.subresource, request.options, "patched", given)
+
+    def _unstored(self, obj: Object, identity: Identity, by: Wish | Step, old: Object | None) -> Object:
+        """A dry run's answer."""
+        return self.ledger.shown_unstored(obj, by, old) if identity.sees_owners else obj
 
     def replace(
         self,
@@ -298,8 +359,12 @@ class ApiServer:
         subresource: str,
         options: Options,
         verb: str,
+        given: Owners | None = None,
+        owners: Owners | None = None,
     ) -> Object:
         """Put `obj` where `old` is: checks, strategy, and the write unless nothing differs.
+
+        `given` and `owners` are as for `create`.
 
         Raises:
             ApiError: 409, `obj` was made from another state; 422, it breaks a rule.
@@ -308,49 +373,70 @@ class ApiServer:
         strategy = strategy_for(kind)
         if obj["metadata"] is not before:
             check_resource_version(kind, obj["metadata"], before, strategy.unconditional_update)
+        wanted = obj
         if subresource == "status":
             new = prepare_for_status_update(strategy, obj, old, to_time(self.loop.now_ns))
             if strategy.defaults_status:
                 new = default(kind, new)
             causes = validate_status_update(kind, new, old)
         else:
-            new = self._prepared(kind, strategy, obj, old)
+            if not _shares_content(obj, old):
+                wanted = default(kind, obj)
+            new = self._prepared(kind, strategy, wanted, old)
             causes = validate_update(kind, new, old)
-        if causes or options.dry_run or new == old:
+        is_same = new == old
+        by = new_tuple(Wish, (options.field_manager or identity.manager, kind, subresource, wanted, self.loop.now_ns))
+        step = weighed(by, old, given, owners)
+        is_same = is_same and (step is by or self.ledger.keeps(step, old))
+        if causes or options.dry_run or is_same:
             if kind.resource == "services":
                 self.services.release(new, keep=old)
             if causes:
                 raise invalid(kind.kind, stored_kind(kind).group, before["name"], causes)
-            return old if new == old else new
+            if is_same:
+                return self.ledger.shown(old) if identity.sees_owners else old
+            return self._unstored(new, identity, step, old)
         key = new_tuple(Key, (before.get("namespace", ""), before["name"]))
         if is_released(kind, new):
             # Watches see the state that was stored last, which still has the finalizers; the client gets its own.
             self.remove(kind, key, old, identity)
             return new
-        return self.commit(kind, key, new, old, identity, verb, subresource)
+        return self.commit(kind, key, new, old, identity, verb, subresource, step)
 
     def _prepared(self, kind: Kind, strategy: Strategy, obj: Object, old: Object) -> Object:
         """The object as a plain update would leave it, if no rule is broken."""
-        if not _shares_content(obj, old):
-            obj = default(kind, obj)
         new = prepare_for_update(strategy, obj, old)
         if kind.resource == "services":
             new = drop_fields_of_old_type(self.services.allocate(new, old), old)
         return new
 
     def commit(
-        self, kind: Kind, key: Key, obj: Object, old: Object | None, identity: Identity, verb: str, subresource: str
+        self,
+        kind: Kind,
+        key: Key,
+        obj: Object,
+        old: Object | None,
+        identity: Identity,
+        verb: str,
+        subresource: str,
+        step: Wish | Step | None = None,
     ) -> Object:
-        """Store `obj` in place of `old` (None: it is new) and tell whoever records writes. All checks are behind it."""
+        """Store `obj` in place of `old` (None: it is new) and tell whoever records writes. All checks are behind it.
+
+        Without a `step` the fields keep their owners.
+        """
         resource = kind.resource
         if kind.plural == "events":
             stored = stored_kind(kind)
             if stored is not kind:
                 previous = None if old is None else to_stored(kind, old)
-                obj = self.commit(stored, key, to_stored(kind, obj), previous, identity, verb, subresource)
+                obj = self.commit(stored, key, to_stored(kind, obj), previous, identity, verb, subresource, step)
                 return from_stored(kind, obj)
             self._expiry.touch(key)
         obj = self.store.write(resource, key, obj, old)
+        self.ledger.note(self.store.revision, obj, step, old)
+        if old is None:
+            self.has_created = True
         if old is not None and resource == "services":
             self.services.release(old, obj)
         if self.on_write is not None:
@@ -377,15 +463,17 @@ class ApiServer:
             if is_removed:
                 if marked is not None:
                     last = self.store.write(kind.resource, key, marked, old)
+                    self.ledger.note(self.store.revision, last, None, old)
                 last = self.remove(kind, key, last, identity)
             elif marked is not None:
                 last = self.commit(kind, key, marked, old, identity, "deleted", "")
-        return last if not is_removed or strategy_for(kind).answers_deleted else _deleted(kind, metadata)
+        return last if not is_removed or strategy_for(kind).answers_deleted else deleted(kind, metadata)
 
     def remove(self, kind: Kind, key: Key, last: Object, identity: Identity) -> Object:
         """Take the object out of the store; `last` is the state that watches see go. Returns it with its revision."""
         stored = stored_kind(kind)
         gone = self.store.delete(stored.resource, key, to_stored(kind, last))
+        self.ledger.gone(self.store.revision, gone, last)
         if kind.resource == "services":
             self.services.release(gone)
         if self.on_write is not None:
@@ -400,18 +488,6 @@ class ApiServer:
         return found
 
 
-def apply_patch(kind: Kind, old: Object, request: Request) -> Object:
-    """`old` with the request's patch applied; `old` itself where the patch changes nothing."""
-    patch_type, body = request.options.patch_type, request.body
-    if patch_type == "strategic":
-        return apply_strategic_merge_patch(old, body, kind.schema)
-    if patch_type == "merge":
-        return apply_merge_patch(old, body)
-    if patch_type == "json":
-        return apply_json_patch(old, body)
-    raise bad_request("server-side apply is not supported by this version of the simulator")
-
-
 def _is_status(request: Request) -> bool:
     return request.subresource == "status" and "status" in request.kind.subresources
 
@@ -422,19 +498,3 @@ def _shares_content(obj: Object, old: Object) -> bool:
         if part not in _NOT_DEFAULTED and obj.get(part) is not value:
             return False
     return all(part in old or part in _NOT_DEFAULTED for part in obj)
-
-
-def _taken(kind: Kind, metadata: Object, found: Object) -> ApiError:
-    """409 for a name that is taken. Upstream: store.go:create, rest/create.go:CheckGeneratedNameError @v1.36"""
-    refuse = generated_name_taken if metadata.get("generateName") else already_exists
-    error = refuse(kind.plural, kind.group, metadata["name"])
-    if "deletionTimestamp" in found["metadata"]:
-        error.message = f"object is being deleted: {error.message}"
-    return error
-
-
-def _deleted(kind: Kind, metadata: Object) -> Object:
-    details: dict[str, Any] = {"name": metadata["name"], "kind": kind.plural, "uid": metadata["uid"]}
-    if kind.group:
-        details["group"] = kind.group
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -11,19 +11,18 @@ from functools import lru_cache
 from kubesim.api.conditions import with_condition
 from kubesim.api.kinds import POD_DISRUPTION_BUDGET
 from kubesim.api.objects import Key, Object, new_tuple
-from kubesim.api.patch import apply_json_patch, apply_merge_patch
 from kubesim.api.requests import Options, Request
-from kubesim.api.selectors import selector_text
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.admission import topology_labels
 from kubesim.apiserver.decoding import check_name, typed_body
 from kubesim.apiserver.deletion import check_preconditions, is_released
 from kubesim.apiserver.eviction import BUDGETS, needs_no_budget, spend_budget
 from kubesim.apiserver.preconditions import check_resource_version, check_uid, check_version
-from kubesim.apiserver.server import ApiServer, Identity, apply_patch
+from kubesim.apiserver.scaling import get_scale, update_scale
+from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.apiserver.strategies import carried_metadata
 from kubesim.apiserver.token import create_token
-from kubesim.errors import ApiError, Cause, bad_request, conflict, invalid, method_not_supported
+from kubesim.errors import ApiError, bad_request, conflict, method_not_supported
 
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 Handler = Callable[[ApiServer, Request, Identity], Object]
@@ -166,71 +165,6 @@ def _eviction_options(body: Object, request: Request) -> Options:
     )
 
 
-# --- scale. Upstream: pkg/registry/apps/deployment/storage/storage.go:ScaleREST @v1.36 ---
-
-
-def _scale_of(obj: Object) -> Object:
-    metadata, status = obj["metadata"], obj.get("status") or {}
-    scale_status: Object = {"replicas": status.get("replicas", 0)}
-    selector = obj["spec"].get("selector")
-    if selector:
-        scale_status["selector"] = selector_text(selector)
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {
-            field: metadata[field]
-            for field in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-            if field in metadata
-        },
-        "spec": {"replicas": obj["spec"]["replicas"]} if obj["spec"].get("replicas") else {},
-        "status": scale_status,
-    }
-
-
-def _get_scale(server: ApiServer, request: Request, _identity: Identity) -> Object:
-    return _scale_of(server.existing(request.kind, request.namespace, request.name))
-
-
-def _update_scale(server: ApiServer, request: Request, identity: Identity) -> Object:
-    kind, name = request.kind, request.name
-    old = server.existing(kind, request.namespace, name)
-    before = old["metadata"]
-    if request.verb == "update":
-        scale = typed_body(request.body, "autoscaling/v1", "Scale")
-    else:
-        scale = _patched_scale(_scale_of(old), request)
-    given = scale.get("metadata") or {}
-    check_name(request, given)
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if type(replicas) is not int:
-        given_type = "string" if isinstance(replicas, str) else "number"
-        raise bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: '
-            f"json: cannot unmarshal {given_type} into Go struct field ScaleSpec.spec.replicas of type int32"
-        )
-    if replicas < 0:
-        detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid("Scale", "autoscaling", name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
-    uid = given.get("uid")
-    if request.verb == "update":
-        check_uid(kind, given, old)
-    elif uid and uid != before["uid"]:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
-        raise conflict(f"{kind.plural}/scale", kind.group, name, why)
-    metadata = {**before, "resourceVersion": given.get("resourceVersion", "")}
-    obj = {**old, "metadata": metadata, "spec": {**old["spec"], "replicas": replicas}}
-    return _scale_of(server.replace(kind, old, obj, identity, "", request.options, "scaled"))
-
-
-def _patched_scale(scale: Object, request: Request) -> Object:
-    if request.options.patch_type == "json":
-        return apply_json_patch(scale, request.body)
-    if request.options.patch_type == "apply":
-        return apply_patch(request.kind, scale, request)
-    return apply_merge_patch(scale, request.body)
-
-
 # --- namespaces/finalize. Upstream: pkg/registry/core/namespace/storage/storage.go:FinalizeREST @v1.36 ---
 
 
@@ -266,9 +200,9 @@ def _create_token(server: ApiServer, request: Request, _identity: Identity) -> O
 _HANDLERS: dict[tuple[str, str], Handler] = {
     ("binding", "create"): _bind,
     ("eviction", "create"): _evict,
-    ("scale", "get"): _get_scale,
-    ("scale", "update"): _update_scale,
-    ("scale", "patch"): _update_scale,
+    ("scale", "get"): get_scale,
+    ("scale", "update"): update_scale,
+    ("scale", "patch"): update_scale,
     ("finalize", "update"): _finalize,
     ("token", "create"): _create_token,
 }

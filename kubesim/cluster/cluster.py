@@ -22,6 +22,7 @@ from kubesim.api.objects import Key, Object, key_of
 from kubesim.api.requests import Options, Request, create, create_subresource, delete, patch
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
+from kubesim.apiserver.alone import check_alone
 from kubesim.apiserver.pod_admission import TryAgain
 from kubesim.apiserver.server import Identity, OnWrite, Write
 from kubesim.cluster.applying import Applier
@@ -42,7 +43,7 @@ from kubesim.sim.trace import Trace
 from kubesim.users.ledger import Audit
 from kubesim.users.load import Load, Plan
 
-_ADMIN = Identity("kubernetes-admin")
+_ADMIN = Identity("kubernetes-admin", manager="kubesim")
 _DEFAULT_WAIT_S = 600
 Objects = list[Object]
 
@@ -76,7 +77,9 @@ class Cluster:
         self.store = self.plane.store
         self.recording = Recording(self.loop, self.trace) if options.records else None
         for kind, obj in fresh_objects():
-            self.plane.server.handle(create(kind, obj), Identity("system:apiserver", is_trusted=True))
+            self.plane.server.handle(
+                create(kind, obj), Identity("system:apiserver", is_trusted=True, manager="kube-apiserver")
+            )
         self._listeners: tuple[OnWrite, ...] = ()
         if self.recording is not None:
             self.listen(self.recording.on_write)
@@ -372,7 +375,7 @@ class Cluster:
         return self.store.get(kind.resource, (metadata.get("namespace", ""), metadata.get("name", "")))
 
     def _check(self, kind: Kind, obj: Object) -> Object:
-        return self.plane.server.check(kind, obj)
+        return check_alone(kind, obj, to_time(self.loop.now_ns))
 
 
 def _controller_uid(obj: Object) -> str:

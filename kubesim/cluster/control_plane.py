@@ -39,11 +39,19 @@ class ControlPlane:
     def client(self, user: str, qps: int = 0, burst: int = 0) -> InProcessClient:
         """A component's connection; a `qps` of 0 means that it limits itself by nothing."""
         limit = TokenBucket(qps, burst) if qps else None
-        return InProcessClient(self.loop, self.server, Identity(user, is_trusted=True), self._options.latency, limit)
+        identity = Identity(user, is_trusted=True, manager=_program(user))
+        return InProcessClient(self.loop, self.server, identity, self._options.latency, limit)
 
     def _compact(self, _: None) -> None:
-        self.store.compact_periodically()
+        self.server.compact()
         self.loop.post(_COMPACTION_NS, self._compact, None)
+
+
+def _program(user: str) -> str:
+    """The program behind a user, whose name its fields are managed by."""
+    if user.startswith("system:node:"):
+        return "kubelet"
+    return "kube-controller-manager" if ":serviceaccount:" in user else user.removeprefix("system:")
 
 
 @final

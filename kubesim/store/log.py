@@ -230,8 +230,8 @@ class Store:
                 history.popleft()
             table.compacted = max(table.compacted, revision)
 
-    def compact_periodically(self) -> None:
-        """One tick of upstream's compactor: forget what was already old at the tick before.
+    def compact_periodically(self) -> int:
+        """One tick of upstream's compactor: forget what was already old at the tick before. Returns up to where.
 
         Readers that asked for bookmarks get one first, so that a quiet collection does not put them behind.
 
@@ -243,8 +243,10 @@ class Store:
                 for watch in readers:
                     if watch.wants_bookmarks:
                         watch.push(bookmark)
-        self.compact(self._compact_next)
+        compacted = self._compact_next
+        self.compact(compacted)
         self._compact_next = self.revision
+        return compacted
 
     def bookmark(self) -> WatchEvent:
         """An event that says only how far the log has come."""

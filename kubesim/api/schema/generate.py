@@ -2,8 +2,8 @@
 
     python -m kubesim.api.schema.generate PATH/TO/swagger.json PATH/TO/k8s.io/api PATH/TO/k8s.io/apimachinery
 
-The Go sources give only the names of string types that error texts print (`v1.RestartPolicy`). The same input gives
-the same bytes.
+The Go sources give what the document does not say: the names of string types that error texts print
+(`v1.RestartPolicy`), and which fields an encoded object always has. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kubesim.api.schema.table import TYPES, go_type_of
+from kubesim.api.schema.table import TYPES, go_type_of, usual_presence
 
 _SCALARS = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": "q",
@@ -42,7 +42,8 @@ _FORMATS = {
 _STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _GO_FIELD = re.compile(r'^\t(?:(\w+)[ \t]+)?([\w.*\[\]]+)[ \t]+`[^`]*json:"([^"]*)"', re.MULTILINE)
 
-GoTypes = dict[str, dict[str, str]]
+# Go struct, by its OpenAPI name → JSON field → type as Go prints it, and the code of its presence.
+GoTypes = dict[str, dict[str, tuple[str, str]]]
 
 
 def _code(schema: dict[str, Any], index: dict[str, int]) -> str:
@@ -59,7 +60,7 @@ def _code(schema: dict[str, Any], index: dict[str, int]) -> str:
 
 
 def _go_types(folders: list[Path]) -> GoTypes:
-    """Go struct → JSON field → type as Go prints it, keyed by the struct's OpenAPI name."""
+    """What the Go sources below these folders say of structs."""
     structs: GoTypes = {}
     embedded: list[tuple[str, str]] = []
     for folder in folders:
@@ -70,14 +71,21 @@ def _go_types(folders: list[Path]) -> GoTypes:
                 name = f"{package}.{struct}"
                 row = structs.setdefault(name, {})
                 for _, expression, tag in _GO_FIELD.findall(body):
-                    key = tag.split(",")[0]
+                    key, *options = tag.split(",")
                     if key:
-                        row[key] = _printed(expression, path[-1])
+                        row[key] = _printed(expression, path[-1]), _presence(expression, options)
                     elif "." not in expression:
                         embedded.append((name, f"{package}.{expression.lstrip('*')}"))
     for name, part in embedded:
         structs[name] = {**structs.get(part, {}), **structs[name]}
     return structs
+
+
+def _presence(expression: str, options: list[str]) -> str:
+    """When Go's encoding has the field: always (`z`), unless it is nil (`p`), unless it is empty (`e`)."""
+    if "omitempty" not in options:
+        return "z"
+    return "p" if expression.startswith("*") or "omitzero" in options else "e"
 
 
 def _printed(expression: str, package: str) -> str:
@@ -104,7 +112,7 @@ def _derived(code: str, names: list[str]) -> str:
     return go_type_of(*parts(code), "", "")
 
 
-def _field(schema: dict[str, Any], code: str, go_type: str) -> str | list[str]:
+def _field(schema: dict[str, Any], code: str, go_type: str, presence: str) -> str | list[str]:
     stored = [
         code,
         schema.get("x-kubernetes-list-type", ""),
@@ -113,6 +121,7 @@ def _field(schema: dict[str, Any], code: str, go_type: str) -> str | list[str]:
         schema.get("x-kubernetes-patch-strategy", ""),
         schema.get("x-kubernetes-patch-merge-key", ""),
         go_type,
+        presence,
     ]
     while not stored[-1]:
         stored.pop()
@@ -131,9 +140,12 @@ def build(swagger: dict[str, Any], go_types: GoTypes) -> str:
         stored: dict[str, Any] = {}
         for key, value in sorted(schema.get("properties", {}).items()):
             code = _code(value, index)
-            printed = go_types.get(name, {}).get(key, "")
+            usual = usual_presence(TYPES[code[0]])
+            printed, presence = go_types.get(name, {}).get(key, ("", usual))
+            if presence == "e" and code[0] in "aoqxtu":
+                presence = "z"  # Go has no empty structs.
             same = code[0] in "aqxtu" or printed == _derived(code, names)
-            stored[key] = _field(value, code, "" if same else printed)
+            stored[key] = _field(value, code, "" if same else printed, "" if presence == usual else presence)
         if stored:
             row["f"] = stored
         if schema.get("required"):

@@ -28,7 +28,7 @@ TYPES: Final[dict[str, str]] = {
     "m": "map",
     "v": "array",
 }
-_ANNOTATION_COUNT = 6
+_ANNOTATION_COUNT = 7
 
 
 class Field(msgspec.Struct, frozen=True, gc=False):
@@ -36,7 +36,8 @@ class Field(msgspec.Struct, frozen=True, gc=False):
 
     `patch_strategy` is upstream's text (`merge`, `retainKeys`, `merge,retainKeys`, `replace`); `list_type` is atomic,
     set or map; `map_type` is atomic or granular, taken from the referred definition where the field has none.
-    `go_type` is the type as Go prints it in decoding errors.
+    `go_type` is the type as Go prints it in decoding errors. `presence` says when an encoded object has the field:
+    `z` always, if only with its zero value; `p` where it is set; `e` where it is set and not empty.
     """
 
     type: str
@@ -50,6 +51,7 @@ class Field(msgspec.Struct, frozen=True, gc=False):
     merge_key: str = ""
     required: bool = False
     go_type: str = ""
+    presence: str = "e"
 
 
 class Definition(msgspec.Struct, frozen=True, gc=False):
@@ -122,9 +124,14 @@ def go_type_of(type_: str, ref: str, items: str, items_ref: str) -> str:
     return _GO_SCALARS.get(type_, type_)
 
 
+def usual_presence(type_: str) -> str:
+    """The presence of most fields of a type; where another holds, it is stored."""
+    return "p" if type_ in ("object", "quantity", "int-or-string", "time", "microtime") else "e"
+
+
 def _decode_field(stored: str | list[str], *, required: bool) -> Field:
     code, *rest = [stored] if isinstance(stored, str) else stored
-    list_type, map_keys, map_type, strategy, key, go_type = [*rest, *[""] * (_ANNOTATION_COUNT - len(rest))]
+    list_type, map_keys, map_type, strategy, key, go_type, presence = [*rest, *[""] * (_ANNOTATION_COUNT - len(rest))]
     type_ = TYPES[code[0]]
     ref = items = items_ref = ""
     if type_ == "object":
@@ -146,6 +153,7 @@ def _decode_field(stored: str | list[str], *, required: bool) -> Field:
         key,
         required,
         go_type or go_type_of(type_, ref, items, items_ref),
+        presence or usual_presence(type_),
     )
 
 

@@ -65,11 +65,11 @@ class ApiWorld:
             spec["nodeName"] = node
         return self.make("Pod", name, spec=spec, **parts)
 
-    def do(self, request):
+    def do(self, request, identity=USER):
         """The server's answer, held requests asked again."""
         for attempt in range(20):
             try:
-                return self.server.handle(request, USER, attempt)
+                return self.server.handle(request, identity, attempt)
             except TryAgain:
                 continue
         raise AssertionError("held for ever")
@@ -82,7 +82,7 @@ class ApiWorld:
             return error.code, error.status()
 
 
-def http_request(method, path, body=None, patch="merge-patch"):
+def http_request(method, path, body=None, patch="merge-patch", duplicates=()):
     """The request that an HTTP request is."""
     url = urlsplit(path)
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -107,7 +107,7 @@ def http_request(method, path, body=None, patch="merge-patch"):
         }
     if verb == "create" and not name:
         name = (body.get("metadata") or {}).get("name", "")
-    return Request(verb, kind, namespace, name, subresource, body, Options(**options))
+    return Request(verb, kind, namespace, name, subresource, body, Options(**options), duplicates)
 
 
 def _options(query, patch):

@@ -1,0 +1,229 @@
+"""Sets of fields of an object, in the very form in which `managedFields` shows them, and their algebra.
+
+A set is a tree of path elements. An element without children is in the set; one with children is in it if it has the
+child `.`. So `{"f:spec": {"f:replicas": {}}}` holds `.spec.replicas` alone. Elements are `f:` with a field's name,
+`k:` with the keys of a list's item, `v:` with the value of a set's item. Sets share subtrees and are never changed.
+
+Upstream: sigs.k8s.io/structured-merge-diff/v6/fieldpath/{set,element,serialize,serialize-pe}.go
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+FieldSet = dict[str, Any]
+Path = tuple[str, ...]
+
+# An element that is in the set and has no children. At the top it is the empty set.
+LEAF: FieldSet = {}
+EMPTY: FieldSet = LEAF
+_SELF = "."
+_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_TEXTS = 4096
+
+
+def value_text(value: Any) -> str:
+    """A scalar as Go's encoder writes it."""
+    return json.dumps(value, ensure_ascii=False).translate(_HTML)
+
+
+@lru_cache(_TEXTS)
+def key_element(keys: tuple[tuple[str, Any], ...]) -> str:
+    """The element of a list's item with these key fields, which are sorted by name."""
+    return "k:{" + ",".join(f'"{name}":{value_text(value)}' for name, value in keys) + "}"
+
+
+def value_element(value: Any) -> str:
+    """The element of a set's item."""
+    return f"v:{value_text(value)}"
+
+
+def node(is_member: bool, children: FieldSet) -> FieldSet | None:
+    """The subtree of an element with these children; None if nothing of it is in the set."""
+    if not children:
+        return LEAF if is_member else None
+    return {_SELF: LEAF, **children} if is_member else children
+
+
+def _is_member(tree: FieldSet) -> bool:
+    return not tree or _SELF in tree
+
+
+def union(first: FieldSet, second: FieldSet) -> FieldSet:
+    """What is in either."""
+    if not first or not second or first is second:
+        return first or second
+    result = {**first}
+    for element, tree in second.items():
+        found = result.get(element)
+        result[element] = tree if found is None else _union(found, tree)
+    return result
+
+
+def _union(first: FieldSet, second: FieldSet) -> FieldSet:
+    if first is second:
+        return first
+    if not first:
+        return second if _is_member(second) else {_SELF: LEAF, **second}
+    if not second:
+        return first if _is_member(first) else {_SELF: LEAF, **first}
+    return union(first, second)
+
+
+def difference(first: FieldSet, second: FieldSet) -> FieldSet:
+    """What is in the first and not in the second; what lies below a field of the second stays."""
+    return _difference(first, second, False) if first and second else first
+
+
+def without(first: FieldSet, second: FieldSet) -> FieldSet:
+    """The first without the fields of the second and all that lies below them."""
+    return _difference(first, second, True) if first and second else first
+
+
+def _difference(first: FieldSet, second: FieldSet, is_deep: bool) -> FieldSet:
+    result: FieldSet = {}
+    is_same = True
+    for element, tree in first.items():
+        other = second.get(element)
+        if other is None:
+            result[element] = tree
+            continue
+        left = None if is_deep and _is_member(other) else _node_difference(tree, other, is_deep)
+        is_same = is_same and left is tree
+        if left is not None:
+            result[element] = left
+    return first if is_same else result
+
+
+def _node_difference(tree: FieldSet, other: FieldSet, is_deep: bool) -> FieldSet | None:
+    is_member = _is_member(tree) and not _is_member(other)
+    children = {element: child for element, child in tree.items() if element != _SELF}
+    below = {element: child for element, child in other.items() if element != _SELF}
+    left = _difference(children, below, is_deep) if children and below else children
+    if left is children and is_member == _is_member(tree):
+        return tree
+    return node(is_member, left)
+
+
+def intersection(first: FieldSet, second: FieldSet) -> FieldSet:
+    """What is in both."""
+    result: FieldSet = {}
+    for element, tree in first.items():
+        other = second.get(element)
+        if other is None or element == _SELF:
+            continue
+        shared = node(_is_member(tree) and _is_member(other), intersection(tree, other))
+        if shared is not None:
+            result[element] = shared
+    return result
+
+
+def child(fields: FieldSet, element: str) -> tuple[bool, FieldSet]:
+    """Whether an element is in the set, and the set of what is below it."""
+    tree = fields.get(element)
+    if tree is None:
+        return False, EMPTY
+    if not tree:
+        return True, EMPTY
+    if _SELF not in tree:
+        return False, tree
+    return True, {element: below for element, below in tree.items() if element != _SELF}
+
+
+def has(fields: FieldSet, path: Path) -> bool:
+    """Whether a path is in the set."""
+    is_there = False
+    for element in path:
+        is_there, fields = child(fields, element)
+    return is_there
+
+
+def of_paths(paths: Iterable[Path]) -> FieldSet:
+    """The set of these paths."""
+    result = EMPTY
+    for path in paths:
+        tree = LEAF
+        for element in reversed(path[1:]):
+            tree = {element: tree}
+        result = union(result, {path[0]: tree})
+    return result
+
+
+def paths_of(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
+    """All paths, in upstream's order: at each level the members, then what is below them."""
+    order = sorted((element for element in fields if element != _SELF), key=_rank)
+    for element in order:
+        if _is_member(fields[element]):
+            yield (*prefix, element)
+    for element in order:
+        yield from paths_of(fields[element], (*prefix, element))
+
+
+def in_order(fields: FieldSet) -> FieldSet:
+    """The set with its elements in the order in which the API writes them."""
+    order = sorted(fields, key=_rank)
+    return {element: in_order(fields[element]) if fields[element] else LEAF for element in order}
+
+
+def parse(fields: FieldSet) -> FieldSet | None:
+    """A set that a client has sent, without elements of kinds that there are not; None where it is no set."""
+    result: FieldSet = {}
+    for element, tree in fields.items():
+        if type(tree) is not dict:
+            return None
+        if element == _SELF:
+            result[element] = LEAF
+            continue
+        if element[1:2] != ":":
+            return None
+        below = parse(tree)
+        if below is None or (element[0] in "kv" and not _is_json(element[2:])):
+            return None
+        if element[0] in "fkvi":
+            result[element] = below
+    return result
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def text_of(path: Path) -> str:
+    """A path as messages print it: `.spec.containers[name="c"].image`."""
+    return "".join(element_text(element) for element in path)
+
+
+def element_text(element: str) -> str:
+    """A path element as messages print it."""
+    if element[0] == "f":
+        return f".{element[2:]}"
+    if element[0] == "k":
+        keys = json.loads(element[2:])
+        return f"[{','.join(f'{name}={value_text(value)}' for name, value in keys.items())}]"
+    return f"[={element[2:]}]" if element[0] == "v" else f"[{element[2:]}]"
+
+
+@lru_cache(_TEXTS)
+def _rank(element: str) -> tuple[Any, ...]:
+    """The place of an element among its siblings: itself, names, keys, values, indices."""
+    kind, text = element[:1], element[2:]
+    if kind == "f":
+        return (1, text)
+    if kind == "k":
+        return (2, tuple((name, _value_rank(value)) for name, value in json.loads(text).items()))
+    if kind == "v":
+        return (3, _value_rank(json.loads(text)))
+    return (4, int(text)) if kind == "i" else (0,)
+
+
+def _value_rank(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, bool):
+        return (2, value)
+    return (1, value) if isinstance(value, str) else (0, value or 0)
