@@ -54,6 +54,10 @@ class FieldLedger:
         # Versions that have been replaced, each after the revision that replaced it.
         self._replaced: deque[tuple[int, str]] = deque()
 
+    def __len__(self) -> int:
+        """How many states of objects it knows the owners of."""
+        return len(self._steps)
+
     def note(self, revision: int, obj: Object, by: Wish | Step | None, old: Object | None) -> None:
         """`obj` has been stored at `revision` in place of `old`: as wished, with owners that are known already, or
         (None) so that its fields keep their owners."""

@@ -188,8 +188,8 @@ class Cluster:
         """The object that a reference such as `pod/postgres-0` names, or None."""
         return find_object(self.store, reference, namespace)
 
-    def get(self, reference: str, namespace: str = "") -> Object:
-        """The object that a reference names.
+    def get(self, reference: str, namespace: str = "", *, show_managed_fields: bool = False) -> Object:
+        """The object that a reference names; with `managedFields` if asked for, which say who has set what.
 
         Raises:
             UserError: there is none; the nearest name is given.
@@ -199,7 +199,7 @@ class Cluster:
             near = nearest_name(self.store, reference)
             hint = f"; did you mean {near}?" if near else ""
             raise UserError(f"there is no {reference}{hint}")
-        return obj
+        return self.plane.server.ledger.shown(obj) if show_managed_fields else obj
 
     def list(self, kind: str, namespace: str = "") -> Objects:
         """All objects of a kind (`pods`, `deploy`, …), by namespace and name."""
