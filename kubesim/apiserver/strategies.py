@@ -263,7 +263,9 @@ def prepare_for_create(strategy: Strategy, obj: Object) -> Object:
 
 def prepare_for_update(strategy: Strategy, new: Object, old: Object) -> Object:
     """The object as a plain update may leave it: status as it was, generation moved if the spec did."""
-    new = {**new, "metadata": carried_metadata(new["metadata"], old["metadata"])}
+    metadata, before = new["metadata"], old["metadata"]
+    # Metadata that were read and given back untouched, as a heartbeat's are, have nothing to be carried over.
+    new = {**new, "metadata": metadata if metadata is before else carried_metadata(metadata, before)}
     if strategy.resets_status:
         if "status" in old:
             new["status"] = old["status"]
