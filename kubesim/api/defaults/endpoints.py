@@ -11,7 +11,7 @@ from collections.abc import Callable
 from kubesim.api.objects import Object
 
 # The gate for coordinated leader election is off, and so these are not stored.
-_GATED = ("strategy", "preferredHolder")
+_GATED = frozenset(("strategy", "preferredHolder"))
 
 
 def _subset(given: Object) -> Object:
@@ -48,7 +48,7 @@ def _slice(obj: Object) -> Object:
 
 def _lease(obj: Object) -> Object:
     spec = obj.get("spec") or {}
-    if not any(name in spec for name in _GATED):
+    if _GATED.isdisjoint(spec):
         return obj
     return {**obj, "spec": {name: spec[name] for name in spec if name not in _GATED}}
 
