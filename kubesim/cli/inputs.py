@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from kubesim.api.objects import Object
 from kubesim.api.quantity import QuantityError, parse
 from kubesim.cli.timeline.world import short_image
+from kubesim.client.inprocess import Latency
 from kubesim.cluster import ClusterOptions
 from kubesim.cluster.bootstrap import node_name
 from kubesim.errors import UserError
@@ -64,6 +65,8 @@ def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> Cluste
         wanted = file.scenario.cluster
         changes |= {"node_labels": wanted.labels, "missing_images": tuple(wanted.missing_images)}
         changes |= {name: value for name, value in _sizes(wanted.nodes, wanted.cpu, wanted.memory) if value}
+        changes |= {"latency": Latency(wanted.latency.read, wanted.latency.write, wanted.latency.watch)}
+        changes |= {"seed": wanted.seed} if not arguments.seed else {}
         changes["programs"] = file.scenario.programs
     options = cluster_options(arguments, **changes)
     if file is not None:

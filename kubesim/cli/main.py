@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kubesim.cli.exits import exit_code_of
 from kubesim.cli.running_words import add_running, split_command
+from kubesim.cli.searching_words import add_searching
 
 _RUN_EPILOG = """\
 Without --scenario the story is made from the manifests: everything comes up, a container crashes, a Pod is deleted,
@@ -51,6 +52,14 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.version import version
 
         return version()
+    if arguments.command == "test":
+        from kubesim.cli.commands.testing import test
+
+        return test(arguments)
+    if arguments.command == "replay":
+        from kubesim.cli.commands.replaying import replay_file
+
+        return replay_file(arguments)
     from kubesim.cli.commands.running import COMMANDS
 
     return COMMANDS[arguments.command](arguments)
@@ -66,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_serve(commands)
     _add_graph(commands)
+    add_searching(commands, _whole)
     add_running(commands)
     faults = commands.add_parser("faults", help="list what can be done to a cluster", allow_abbrev=False)
     faults.add_argument("--markdown", action="store_true", help="as the page docs/faults.md")

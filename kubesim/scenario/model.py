@@ -125,14 +125,27 @@ ACTIONS: Final[dict[str, Any]] = {
 }
 
 
+class Latency(_Part, frozen=True, kw_only=True):
+    """How long a simulated request takes to be answered, and a watch event to reach its reader."""
+
+    read: Duration = Duration(1_000_000)
+    write: Duration = Duration(4_000_000)
+    watch: Duration = Duration(1_000_000)
+
+
 class Nodes(_Part, frozen=True, kw_only=True):
-    """The cluster that a scenario wants. A real one that is there already is checked against it by its runner."""
+    """The cluster that a scenario wants. A real one that is there already is checked against it by its runner.
+
+    `seed` and `latency` are the simulator's.
+    """
 
     nodes: int | None = None
     cpu: str = ""
     memory: str = ""
     labels: dict[str, dict[str, str]] = {}
     missing_images: list[str] = []
+    seed: int = 0
+    latency: Latency = Latency()
 
 
 class Users(_Part, frozen=True, kw_only=True):
@@ -142,6 +155,24 @@ class Users(_Part, frozen=True, kw_only=True):
     namespace: str = ""
     rate_per_second: float = 10
     write_percent: int = 20
+
+
+class Checks(_Part, frozen=True, kw_only=True):
+    """What watches a run of `faults`, for `kubesim replay`.
+
+    Faults strike within `disturbed`, then all is healed; the cluster must be as desired `within` a time and stay so as
+    long as `stays` says; a run takes `lasts` at least. All invariants watch where none are named; `availability` is the
+    least share of requests served. `breaks` is the promise that this run breaks, `digest` that of its trace.
+    """
+
+    invariants: list[str] = []
+    availability: float = 0.0
+    disturbed: Duration = Duration(300_000_000_000)
+    within: Duration = Duration(600_000_000_000)
+    stays: Duration = Duration(60_000_000_000)
+    lasts: Duration = Duration(600_000_000_000)
+    breaks: str = ""
+    digest: str = ""
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
@@ -158,6 +189,7 @@ class Scenario(_Part, frozen=True, kw_only=True):
     load: Users | None = None
     programs: dict[str, dict[str, Any]] = {}
     expect: list[Expectation] = []
+    checks: Checks | None = None
 
 
 def reference_to(obj: dict[str, Any], others: Iterable[dict[str, Any]]) -> Reference:

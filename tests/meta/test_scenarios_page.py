@@ -8,9 +8,9 @@ import pytest
 from source_tree import ROOT
 
 from kubesim.faults import Disturbance, WriteEvent
-from kubesim.scenario.model import Condition, Expectation, Nodes, Scenario, Step, Users
+from kubesim.scenario.model import Condition, Expectation, Latency, Nodes, Scenario, Step, Users
 
-PARTS = (Scenario, Step, Condition, Expectation, Nodes, Users, Disturbance, WriteEvent)
+PARTS = (Scenario, Step, Condition, Expectation, Nodes, Latency, Users, Disturbance, WriteEvent)
 # Not keys of files, but what the one chosen key and its value are kept as.
 KEPT = ("action", "fault", "argument")
 

@@ -1,0 +1,30 @@
+"""Looking for the schedule of faults that breaks a promise: campaigns of runs, shrinking, replay.
+
+What belongs here decides which runs to make and what to learn from them. What can be done to a cluster is
+`kubesim.faults`, what must hold `kubesim.checks`, how schedules are drawn `kubesim.testing.schedules`.
+"""
+
+from kubesim.search.campaign import Campaign, Failure, Finished, Totals
+from kubesim.search.finding import Finding, reduce_failure
+from kubesim.search.plan import Range
+from kubesim.search.replay_file import read_replay
+from kubesim.search.replaying import Replay, find_parting, replay
+from kubesim.search.running import Played, Setting, Stage, Users
+
+__all__ = [
+    "Campaign",
+    "Failure",
+    "Finding",
+    "Finished",
+    "Played",
+    "Range",
+    "Replay",
+    "Setting",
+    "Stage",
+    "Totals",
+    "Users",
+    "find_parting",
+    "read_replay",
+    "reduce_failure",
+    "replay",
+]
