@@ -21,8 +21,10 @@ __all__ = ["CONVERGENCE", "await_convergence", "find_divergence"]
 CONVERGENCE = "convergence"
 WITHIN_NS = 10 * MINUTE
 STAYS_NS = 2 * MINUTE
-# How long nothing may have been written until the cluster counts as settled, and how often that is looked at.
-_SETTLED_NS = 5 * SECOND
+# How long nothing may have been written until the cluster counts as settled, and how often that is looked at. A kubelet
+# that was cut off gives a request up after 10 s and comes back to it later.
+_SETTLED_NS = 30 * SECOND
+_LOOK_NS = 5 * SECOND
 # Requests a second at rest: each node renews its Lease every ten seconds and looks after its own object.
 _REQUESTS_PER_NODE = 1
 _REQUESTS_BESIDE = 2
@@ -90,7 +92,7 @@ def _await_rest(cluster: Cluster, restless: _Restlessness, within_ns: int) -> Vi
             divergence = divergence or find_divergence(cluster) or restless.as_divergence()
             text = f"after {within_ns // SECOND} s without disturbances: {divergence.text}"
             return Violation(CONVERGENCE, cluster.now_ns, divergence.subject, text)
-        cluster.loop.run_until(min(cluster.now_ns + _SETTLED_NS, deadline_ns))
+        cluster.loop.run_until(min(cluster.now_ns + _LOOK_NS, deadline_ns))
 
 
 def _find_unrest(cluster: Cluster, restless: _Restlessness, stays_ns: int) -> Violation | None:

@@ -35,6 +35,7 @@ from kubesim.cluster.recording import Recording
 from kubesim.cluster.references import find_object, nearest_name, parse_kind, parse_reference
 from kubesim.cluster.undoing import plan_undo
 from kubesim.cluster.waiting import Condition
+from kubesim.controllers.base import Controller, ControllerContext
 from kubesim.errors import UserError
 from kubesim.manifests import Manifest
 from kubesim.sim.chooser import Chooser
@@ -335,6 +336,10 @@ class Cluster:
         return ledger.compare(self.data_plane.database_rows(ledger.table, ledger.column))
 
     # --- inside ---
+
+    def add_controller(self, name: str, make: Callable[[ControllerContext], Controller]) -> None:
+        """Run a controller of one's own beside the built-in ones; see `kubesim.controllers.base`."""
+        self.controller_manager.add(name, make)
 
     def listen(self, listener: OnWrite) -> None:
         """Have `listener` called with every write from now on, right after it and before anybody else hears of it."""

@@ -62,34 +62,48 @@ class ControllerManager:
         self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions, on_error: OnError | None = None
     ) -> None:
         self._loop = plane.loop
+        self._plane = plane
+        self._chooser = chooser
+        self._limits = options.limits
         self._on_error = on_error
         self.informers = InformerFactory(plane.loop, plane.client("system:kube-controller-manager"))
         self.controllers: dict[str, Controller] = {}
         self._clients: dict[str, InProcessClient] = {}
-        self._runners: list[Runner] = []
-        limits = options.limits
-        qps, burst = (limits.controller_qps, limits.controller_burst) if limits else (0, 0)
+        self._runners: dict[str, list[Runner]] = {}
         for name, make in CONTROLLERS.items():
-            qps_factor, burst_factor = LIMIT_FACTORS.get(name, (1, 1))
-            user = f"system:serviceaccount:kube-system:{name}"
-            client = plane.client(user, qps * qps_factor, burst * burst_factor)
-            # Events go through the same client but are sent by a goroutine of their own, limited by the same bucket.
-            recorder = Recorder(plane.loop, client, name)
-            context = ControllerContext(plane.loop, client, self.informers, recorder, chooser.stream(name))
-            self._clients[name] = client
-            self.controllers[name] = make(context)
+            self._make(name, make)
         self.informers.start()
         self._start_when_synced(None)
+
+    def add(self, name: str, make: Callable[[ControllerContext], Controller]) -> None:
+        """Run one more controller in this process, with a service account and a limit of its own."""
+        self._make(name, make)
+        self.informers.start()
+        self._start_when_synced(None)
+
+    def _make(self, name: str, make: Callable[[ControllerContext], Controller]) -> None:
+        limits, loop = self._limits, self._loop
+        qps, burst = (limits.controller_qps, limits.controller_burst) if limits else (0, 0)
+        qps_factor, burst_factor = LIMIT_FACTORS.get(name, (1, 1))
+        user = f"system:serviceaccount:kube-system:{name}"
+        client = self._plane.client(user, qps * qps_factor, burst * burst_factor)
+        # Events go through the same client but are sent by a goroutine of their own, limited by the same bucket.
+        recorder = Recorder(loop, client, name)
+        context = ControllerContext(loop, client, self.informers, recorder, self._chooser.stream(name))
+        self._clients[name] = client
+        self.controllers[name] = make(context)
 
     def _start_when_synced(self, _: None) -> None:
         if not self.informers.synced:
             self._loop.post(_SYNC_POLL_NS, self._start_when_synced, None)
             return
         for name, controller in self.controllers.items():
-            for worker in controller.workers:
-                runner = Runner(self._loop, self._clients[name], worker, self._reporter(name))
-                self._runners.append(runner)
-                runner.start()
+            if name not in self._runners:
+                client, report = self._clients[name], self._reporter(name)
+                runners = [Runner(self._loop, client, worker, report) for worker in controller.workers]
+                self._runners[name] = runners
+                for runner in runners:
+                    runner.start()
 
     def _reporter(self, name: str) -> Callable[[Any, Exception], None] | None:
         report = self._on_error
@@ -98,8 +112,9 @@ class ControllerManager:
     def stop(self) -> None:
         """The process ends where it stands."""
         self.informers.stop()
-        for runner in self._runners:
-            runner.stop()
+        for runners in self._runners.values():
+            for runner in runners:
+                runner.stop()
 
 
 @final

@@ -10,6 +10,7 @@ from kubesim.search.plan import Range
 from kubesim.search.replay_file import read_replay
 from kubesim.search.replaying import Replay, find_parting, replay
 from kubesim.search.running import Played, Setting, Stage, Users
+from kubesim.search.simple import explain, search
 
 __all__ = [
     "Campaign",
@@ -23,8 +24,10 @@ __all__ = [
     "Stage",
     "Totals",
     "Users",
+    "explain",
     "find_parting",
     "read_replay",
     "reduce_failure",
     "replay",
+    "search",
 ]

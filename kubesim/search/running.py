@@ -6,12 +6,11 @@ another process. A `Stage` is a cluster that has been brought up from it and wai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, final
 
 import msgspec
 
-from kubesim.checks import INVARIANTS, Checks, Invariant, Violation, await_convergence
+from kubesim.checks import INVARIANTS, Checks, Violation, await_convergence
 from kubesim.cluster import Cluster, ClusterOptions, ready
 from kubesim.errors import UserError
 from kubesim.faults import Fired, Schedule, arm
@@ -44,6 +43,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     `sources` are manifest files. Faults strike within `disturbed_ns`, then all is healed, and the cluster must be as
     desired `within_ns` and stay so for `stays_ns`; a run lasts `lasts_ns` at least. `availability` is the least share
     of all requests that must be served. Without `invariants` all that there are watch.
+
+    Of Python alone: `prepare(cluster)` is called with the fresh cluster, to add a controller of one's own; `own` are
+    invariants of one's own. Neither can be written to a file.
     """
 
     sources: tuple[str, ...]
@@ -55,6 +57,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     within_ns: int = 10 * MINUTE
     stays_ns: int = MINUTE
     lasts_ns: int = 10 * MINUTE
+    prepare: Any = None
+    own: tuple[Any, ...] = ()
 
 
 class Played(NamedTuple):
@@ -82,15 +86,17 @@ class Stage:
     Schedules can be played one after the other: each leaves a cluster that has recovered, or a violation.
     """
 
-    def __init__(self, setting: Setting, invariants: Iterable[Invariant] = ()) -> None:
-        """Bring it up; `invariants` are watched beside those that the setting names.
+    def __init__(self, setting: Setting) -> None:
+        """Bring it up.
 
         Raises:
             UserError: the manifests have mistakes, or what they describe does not come up.
         """
         self.setting = setting
         self.cluster = cluster = Cluster(setting.options)
-        self.checks = Checks(cluster, [*(setting.invariants or INVARIANTS), *invariants])
+        if setting.prepare is not None:
+            setting.prepare(cluster)
+        self.checks = Checks(cluster, [*(setting.invariants or INVARIANTS), *setting.own])
         applied = cluster.apply_loaded(load(*setting.sources))
         for obj in applied:
             if obj["kind"] in _SELF_STARTING:

@@ -5,13 +5,16 @@
         kubesim_cluster.apply("specs/stack.yaml")
         kubesim_cluster.until(ready("deployment/vehicle-api"))
 
+The fixture `kubesim_search` looks for a schedule of faults that breaks a promise of one's own manifests.
+
 When such a test fails, its report shows the seed and the last things that happened in the cluster.
 Every run of pytest loads this where kubesim is installed: nothing is imported here that a test might not use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,6 +46,23 @@ def kubesim_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         options.update(marker.kwargs)
     with Cluster(**options) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def kubesim_search() -> Callable[..., None]:
+    """`kubesim_search("app.yaml", faults=["node"], examples=500)` fails the test where a schedule breaks a promise.
+
+    Its arguments are those of `kubesim.search.search`.
+    """
+
+    def look(*sources: str, **options: Any) -> None:
+        # Above this package, and only there for those who ask.
+        module = import_module("kubesim.search")
+        finding = module.search(*sources, **options)
+        if finding is not None:
+            pytest.fail(module.explain(finding), pytrace=False)
+
+    return look
 
 
 @pytest.hookimpl(wrapper=True)

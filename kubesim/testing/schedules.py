@@ -7,6 +7,7 @@ always the calm one, so smaller choices mean fewer faults, earlier and rounder t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
 from kubesim.errors import UserError
 from kubesim.faults import FAULTS, Disturbance, FaultKind, Schedule, WriteEvent
-from kubesim.faults.arguments import Duration, Reference
+from kubesim.faults.arguments import Argument, Duration, Reference
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND, SECOND
 
@@ -102,11 +103,17 @@ def _no_fault(name: str, known: Sequence[str]) -> str:
     return f'there is no fault "{name}"; ' + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
 
 
+@lru_cache(maxsize=256)
+def _fields_of(argument: type[Argument]) -> dict[str, bool]:
+    """The names of an argument's fields, and whether each must be given."""
+    return {field.name: field.required for field in msgspec.structs.fields(argument)}
+
+
 def is_drawable(kind: FaultKind) -> bool:
     """Whether schedules may have this fault: it begins something, and all that its argument must say can be drawn."""
     if kind.heals or kind.name in _CHANGES_OF_MIND:
         return False
-    return all(field.name in _FIELDS for field in msgspec.structs.fields(kind.argument) if field.required)
+    return all(name in _FIELDS for name, is_required in _fields_of(kind.argument).items() if is_required)
 
 
 class Choice(NamedTuple):
@@ -136,7 +143,7 @@ def every_disturbance(targets: Targets, kinds: Sequence[FaultKind]) -> tuple[Dis
     """Each fault once for everything that it can be done to, striking at once and lasting until all is healed."""
     every: dict[Disturbance, None] = {}
     for kind in kinds:
-        names = {field.name for field in msgspec.structs.fields(kind.argument)}
+        names = _fields_of(kind.argument)
         if "of" not in names:
             choices: Iterable[dict[str, Any]] = ({"node": node} for node in targets.nodes) if "node" in names else ({},)
         else:
@@ -180,8 +187,7 @@ def _draw_start(stream: Stream, span_ns: int, before: Disturbance | None) -> tup
 
 
 def _has_target(kind: FaultKind, targets: Targets) -> bool:
-    fields = {field.name for field in msgspec.structs.fields(kind.argument)}
-    if "of" in fields:
+    if "of" in _fields_of(kind.argument):
         return any(_fits(kind, workload) for workload in targets.workloads)
     return bool(targets.nodes)
 
@@ -192,13 +198,13 @@ def _fits(kind: FaultKind, workload: WorkloadTarget) -> bool:
 
 
 def _draw_argument(stream: Stream, targets: Targets, kind: FaultKind) -> Any:
-    fields = msgspec.structs.fields(kind.argument)
+    names = _fields_of(kind.argument)
     workload = None
-    if any(field.name == "of" for field in fields):
+    if "of" in names:
         usable = [each for each in targets.workloads if _fits(kind, each)]
         workload = usable[stream.below(len(usable))]
     choice = Choice(stream, targets, kind, workload)
-    given = {field.name: draw(choice) for field in fields if (draw := _FIELDS.get(field.name)) is not None}
+    given = {name: draw(choice) for name in names if (draw := _FIELDS.get(name)) is not None}
     return kind.argument(**given)
 
 
