@@ -45,7 +45,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     of all requests that must be served. Without `invariants` all that there are watch.
 
     Of Python alone: `prepare(cluster)` is called with the fresh cluster, to add a controller of one's own; `own` are
-    invariants of one's own. Neither can be written to a file.
+    invariants of one's own, which watch from when everything is up. Neither can be written to a file.
     """
 
     sources: tuple[str, ...]
@@ -96,12 +96,14 @@ class Stage:
         self.cluster = cluster = Cluster(setting.options)
         if setting.prepare is not None:
             setting.prepare(cluster)
-        self.checks = Checks(cluster, [*(setting.invariants or INVARIANTS), *setting.own])
+        self.checks = Checks(cluster, setting.invariants or INVARIANTS)
         applied = cluster.apply_loaded(load(*setting.sources))
         for obj in applied:
             if obj["kind"] in _SELF_STARTING:
                 _await_ready(cluster, str(reference_to(obj, applied)))
         cluster.loop.run_until(cluster.now_ns + _SETTLE_NS)
+        for invariant in setting.own:
+            invariant.attach(self.checks.scene)
         self.states = States(cluster)
         users = setting.users
         self.load: Load | None = None
