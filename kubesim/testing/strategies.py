@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from kubesim.client.inprocess import Latency
 from kubesim.cluster import Cluster, ClusterOptions
-from kubesim.faults import Schedule
+from kubesim.faults import Disturbance, FaultKind, Schedule
 from kubesim.sim.chooser import ALPHANUMERICS
 from kubesim.sim.loop import MILLISECOND
-from kubesim.testing.schedules import MOST, SPAN_NS, Targets, draw_schedule, find_faults, targets_of
+from kubesim.testing.schedules import MOST, SPAN_NS, Targets, draw_disturbance, find_faults, targets_of
 
 T = TypeVar("T")
 _SEEDS = 1 << 16
@@ -50,8 +50,8 @@ class _Drawn:
 
 
 @st.composite
-def _schedules(draw: st.DrawFn, targets: Targets, faults: Sequence[str], span_ns: int, most: int) -> Schedule:
-    return draw_schedule(_Drawn(draw), targets, find_faults(faults), span_ns, most)
+def _disturbances(draw: st.DrawFn, targets: Targets, kinds: Sequence[FaultKind], span_ns: int) -> Disturbance | None:
+    return draw_disturbance(_Drawn(draw), targets, kinds, span_ns, None)
 
 
 def schedules(
@@ -62,9 +62,9 @@ def schedules(
     Raises:
         UserError: there is no such fault.
     """
-    find_faults(faults)
     targets = of if isinstance(of, Targets) else targets_of(of)
-    return _schedules(targets, tuple(faults), span_ns, most)
+    one = _disturbances(targets, find_faults(faults), span_ns).filter(lambda disturbance: disturbance is not None)
+    return st.lists(one, min_size=1, max_size=most).map(tuple)
 
 
 def clusters(*, nodes_max: int = 5) -> st.SearchStrategy[ClusterOptions]:

@@ -44,7 +44,7 @@ def test_a_seed_gives_the_same_schedules():
 def test_what_is_drawn_is_there_and_in_time():
     """Targets, instants and numbers are within their limits, and every fault comes up."""
     seen = set()
-    for seed in range(600):
+    for seed in range(300):
         schedule = draw_schedule(SeededStream(f"{seed}"), TARGETS, find_faults())
         assert 1 <= len(schedule) <= MOST
         for each in schedule:
@@ -109,7 +109,7 @@ def test_hypothesis_shrinks_to_one_plain_fault():
     lost = find(
         schedules(TARGETS),
         lambda schedule: any(each.fault == "losePower" for each in schedule),
-        settings=settings(database=None, max_examples=500),
+        settings=settings(database=None, derandomize=True, max_examples=500),
     )
 
     assert len(lost) == 1
@@ -118,6 +118,6 @@ def test_hypothesis_shrinks_to_one_plain_fault():
 
 def test_hypothesis_shrinks_clusters_to_the_plain_one():
     """Three nodes, the first seed and the usual latencies."""
-    plain = find(clusters(), lambda _: True, settings=settings(database=None))
+    plain = find(clusters(), lambda _: True, settings=settings(database=None, derandomize=True))
 
     assert (plain.nodes, plain.seed) == (3, 0)
