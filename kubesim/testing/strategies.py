@@ -54,6 +54,11 @@ def _disturbances(draw: st.DrawFn, targets: Targets, kinds: Sequence[FaultKind],
     return draw_disturbance(_Drawn(draw), targets, kinds, span_ns, None)
 
 
+def _without_none(drawn: Sequence[Disturbance | None]) -> Schedule:
+    """Where there is nothing for any of the faults, a schedule is empty."""
+    return tuple(disturbance for disturbance in drawn if disturbance is not None)
+
+
 def schedules(
     of: Cluster | Targets, faults: Sequence[str] = (), *, span_ns: int = SPAN_NS, most: int = MOST
 ) -> st.SearchStrategy[Schedule]:
@@ -63,8 +68,8 @@ def schedules(
         UserError: there is no such fault.
     """
     targets = of if isinstance(of, Targets) else targets_of(of)
-    one = _disturbances(targets, find_faults(faults), span_ns).filter(lambda disturbance: disturbance is not None)
-    return st.lists(one, min_size=1, max_size=most).map(tuple)
+    one = _disturbances(targets, find_faults(faults), span_ns)
+    return st.lists(one, min_size=1, max_size=most).map(_without_none)
 
 
 def clusters(*, nodes_max: int = 5) -> st.SearchStrategy[ClusterOptions]:
