@@ -30,7 +30,7 @@ from kubesim.http.statuses import Reply, method_not_allowed
 from kubesim.http.targets import Target, resource_not_found
 from kubesim.http.unserved import check_served, subresource_not_served, warning_about
 
-_STREAMED: Final = ("attach", "exec", "log", "portforward", "proxy")
+_NOT_SERVED: Final = ("approval", "ephemeralcontainers", "resize")
 _BODIES: Final = {
     "binding": ("io.k8s.api.core.v1.Binding", "Binding"),
     "eviction": ("io.k8s.api.policy.v1.Eviction", "Eviction"),
@@ -191,7 +191,7 @@ def _verb(method: str, target: Target) -> str:
             raise resource_not_found()
         if verb not in subresource_verbs(subresource):
             raise method_not_allowed()
-        if subresource in _STREAMED or subresource in ("ephemeralcontainers", "resize", "approval"):
+        if subresource in _NOT_SERVED:
             raise subresource_not_served(kind, subresource)
         return verb
     if name:

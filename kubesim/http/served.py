@@ -69,7 +69,7 @@ class Endpoint:
             certificates = make_certificates(LOOPBACK)
             tls = server_context(certificates)
         self._certificates = certificates
-        self._serving = Serving(cluster.plane.server, self.pace, tls)
+        self._serving = Serving(cluster.plane.server, cluster.data_plane, self.pace, tls)
 
     @property
     def url(self) -> str:

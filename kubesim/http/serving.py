@@ -6,6 +6,7 @@ aiohttp's low-level server carries it; whatever is not about HTTP itself is else
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -19,6 +20,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from kubesim.apiserver.server import ApiServer, Identity
+from kubesim.cluster.data_plane import DataPlane
 from kubesim.errors import ApiError, internal_error, too_many_requests
 from kubesim.http import identities, paths
 from kubesim.http.answering import Answering, Call
@@ -29,6 +31,7 @@ from kubesim.http.pace import Pace
 from kubesim.http.parameters import is_true
 from kubesim.http.shapes import Shapes
 from kubesim.http.statuses import Reply, method_not_allowed, refusal, text
+from kubesim.http.streaming import STREAMS, Streaming
 from kubesim.http.targets import PlainNotFound, Target, read_path
 from kubesim.http.watch_requests import read_watch
 from kubesim.http.watching import Watching
@@ -62,8 +65,9 @@ _target = lru_cache(8192)(read_path)
 class Serving:
     """One API server on one socket."""
 
-    def __init__(self, server: ApiServer, pace: Pace, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, server: ApiServer, data_plane: DataPlane, pace: Pace, tls: ssl.SSLContext | None = None) -> None:
         self._pace = pace
+        self._streaming = Streaming(server, data_plane, pace)
         self._tls = tls
         encoder = Encoder()
         shapes = Shapes(server, encoder)
@@ -156,6 +160,9 @@ class Serving:
         accept = headers.get("Accept", "")
         if method == "GET" and (target.is_watch or (not target.name and is_true(query, "watch"))):
             return await self._watch(request, target, query, accept)
+        self._pace.catch_up()
+        if target.subresource in STREAMS:
+            return await self._streaming.answer(request, target, query)
         body = await _body(request) if request.body_exists else b""
         content_type = headers.get("Content-Type", "")
         self._pace.catch_up()
@@ -196,7 +203,8 @@ class Serving:
             await stream.done
         finally:
             stream.finish()
-        await response.write_eof()
+        with contextlib.suppress(ConnectionError):  # the reader may have gone first
+            await response.write_eof()
         return response
 
 

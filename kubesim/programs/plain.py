@@ -11,6 +11,7 @@ from kubesim.programs.program import ExecResult, Process, Program
 
 if TYPE_CHECKING:
     from kubesim.programs.shell.files import Files
+    from kubesim.programs.shell.interpreter import Shell
 
 _OK = HttpReply(200)
 _DONE = ExecResult(0)
@@ -58,12 +59,18 @@ class PlainProgram:
 
         if not is_understood(command):
             return _DONE
+        from kubesim.programs.shell.program import run_beside
+
+        return run_beside(command, self.open_shell(), self._process)
+
+    def open_shell(self) -> Shell:
+        """A shell beside the program, over the container's files."""
         from kubesim.programs.shell.files import Files
-        from kubesim.programs.shell.program import new_shell, run_beside
+        from kubesim.programs.shell.program import new_shell
 
         if self._files is None:
             self._files = Files(self._process.volumes, assumes=True)
-        return run_beside(command, new_shell(self._process, self._files), self._process)
+        return new_shell(self._process, self._files)
 
 
 @final

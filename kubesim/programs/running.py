@@ -61,6 +61,7 @@ class RunningProcess:
         "pod_name",
         "stream",
         "volumes",
+        "written",
     )
 
     def __init__(
@@ -87,6 +88,7 @@ class RunningProcess:
         self.ending: Ending | None = None
         # Lines with the instants at which they were written.
         self.output: list[tuple[int, str]] = []
+        self.written = 0  # how many lines that were in all
         self._limit_bytes = place.limit_bytes
         self._program = program
         self._sockets = sockets
@@ -148,6 +150,7 @@ class RunningProcess:
     def log(self, line: str) -> None:
         output = self.output
         output.append((self.loop.now_ns, line))
+        self.written += 1
         if len(output) > LOG_LINES_MAX:
             del output[0]
 

@@ -46,9 +46,13 @@ class ShellProgram:
 
     def execute(self, command: Sequence[str]) -> ExecResult:
         """A command beside process 1: what it changes is there at once, how long it takes is counted."""
+        return run_beside(command, self.open_shell(), self._process)
+
+    def open_shell(self) -> Shell:
+        """A shell beside process 1, which its signals reach."""
         shell = new_shell(self._process, self._files)
         shell.signal = self._signal
-        return run_beside(command, shell, self._process)
+        return shell
 
     def _streams(self) -> Streams:
         writer = LineWriter(self._process)
