@@ -19,7 +19,7 @@ MAX: Final = 0.0
 # patience with a lost node, or the pause before a crashing container's next start.
 QUIET_NS: Final = 700 * SECOND
 # What never becomes quiet, such as a container that crashes for ever, is not hurried for ever after a request.
-_HURRY_MAX_NS: Final = 3600 * SECOND
+_HURRY_MAX_NS: Final = 1200 * SECOND
 _SLICE_NS: Final = 5_000_000
 _LAG_MAX_NS: Final = SECOND // 2
 _IDLE_MAX_S: Final = 10.0

@@ -56,7 +56,7 @@ def _of_pod(pod: Object, port: str) -> tuple[str, int]:
 
 def _of_service(service: Object, port: str) -> tuple[str, int]:
     spec: Any = service["spec"]
-    ports = spec.get("ports") or ()
+    ports: Any = spec.get("ports") or ()
     if not port and len(ports) == 1:
         port = str(ports[0]["port"])
     for each in ports:

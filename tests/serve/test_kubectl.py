@@ -36,7 +36,7 @@ spec:
 
 
 class Kubectl:
-    """Runs kubectl in a namespace; virtual time passes as fast as it can between two commands."""
+    """Runs kubectl in a namespace."""
 
     def __init__(self, served, config, cache, namespace):
         self.served = served
@@ -70,8 +70,8 @@ class Kubectl:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A cluster of two nodes, as fast as it can."""
-    with ServedCluster(nodes=2) as cluster:
+    """A cluster of two nodes, a minute a second."""
+    with ServedCluster(nodes=2, speed=60) as cluster:
         cluster.path = tmp_path_factory.mktemp("kubectl")
         write_kubeconfig(cluster.path / "config", cluster.kubeconfig)
         yield cluster
@@ -120,7 +120,7 @@ def test_get_watch(web):
         lines = [process.stdout.readline() for _ in range(3)]
         web("scale deployment/web --replicas=3")
         lines += process.stdout.read().splitlines()
-    web.served.set_speed(0.0)
+    web.served.set_speed(60)
 
     assert lines[0].split()[:2] == ["EVENT", "NAME"]
     assert [line.split()[0] for line in lines[1:4]] == ["ADDED"] * 3

@@ -6,7 +6,7 @@ import pytest
 
 from kubesim.cluster import Cluster
 
-UP = "/tmp/up"  # noqa: S108 - in a simulated container
+UP = "/tmp/up"
 
 
 def pod(*command, grace=5, **container):
