@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import final
 
+from kubesim.checks.convergence import STAYS_NS, WITHIN_NS, await_convergence
 from kubesim.checks.invariant import Invariant, Scene, Violation
 from kubesim.checks.registry import INVARIANTS
 from kubesim.cluster import Cluster
@@ -38,6 +39,18 @@ class Checks:
     def is_broken(self) -> bool:
         """Whether a promise has been broken."""
         return bool(self.violations)
+
+    def converge(self, within_ns: int = WITHIN_NS, stays_ns: int = STAYS_NS) -> Violation | None:
+        """Once all is healed: let the cluster come to rest, and look at what can only be judged there.
+
+        Returns the first broken promise of the whole run, which may be that it does not come to rest.
+        """
+        unrest = await_convergence(self.scene.cluster, within_ns, stays_ns)
+        if unrest is None:
+            self.scene.tell_rest()
+        else:
+            self._add(unrest)
+        return self.violation
 
     def _add(self, violation: Violation) -> None:
         if len(self.violations) < VIOLATIONS_MAX:

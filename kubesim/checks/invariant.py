@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, final
 
+from kubesim.api.kinds import POD
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
 from kubesim.apiserver.server import Write
+from kubesim.checks.pod_book import PodBook
 from kubesim.cluster import Cluster
 from kubesim.network.endpoints import Backend
 from kubesim.node.runtime import PodSandbox
@@ -22,6 +24,10 @@ from kubesim.sim.loop import SECOND
 # For how long a component may act on what was true before: watches lag by a millisecond, a client's own limit holds a
 # decision back for up to some seconds when a controller has much to do.
 GRACE_NS = 5 * SECOND
+
+# What disturbs the way between components and the API, and for how long its consequences are felt.
+_ON_THE_WAY = ("loseReplies", "apiDown", "apiSlow", "staleReads", "delayWatches", "dropWatches", "crashControllers")
+_DISTURBED_NS = 60 * SECOND
 
 OnWrite = Callable[[Write], None]
 OnProcess = Callable[[str, PodSandbox, str, bool], None]
@@ -48,12 +54,30 @@ class Scene:
         self._on_any: list[OnWrite] = []
         self._on_process: list[OnProcess] = []
         self._on_route: list[OnRoute] = []
+        self._on_rest: list[Callable[[], None]] = []
+        self._pods: PodBook | None = None
         cluster.listen(self._handle_write)
 
     @property
     def now_ns(self) -> int:
         """The present instant."""
         return self.cluster.loop.now_ns
+
+    @property
+    def pods(self) -> PodBook:
+        """All Pods, kept up to date before any handler of theirs is called."""
+        if self._pods is None:
+            cluster = self.cluster
+            self._pods = PodBook(cluster.loop, iter(cluster.store.table(POD.resource).objects.values()))
+            self._by_kind.setdefault(POD, []).insert(0, self._pods.handle)
+        return self._pods
+
+    def has_lost_replies(self) -> bool:
+        """Whether the way to the API has been disturbed in the last minute, so that components may not know what they
+        have done: some promises are void then."""
+        since_ns = self.cluster.loop.now_ns - _DISTURBED_NS
+        log = self.cluster.faults.log
+        return any(noted.at_ns >= since_ns and noted.verb in _ON_THE_WAY for noted in reversed(log))
 
     def on_write(self, kind: Kind, handler: OnWrite) -> None:
         """Have the handler called with every write of this kind, after the store has it."""
@@ -75,6 +99,15 @@ class Scene:
         """Have `handler(node, backend)` called when a node's proxy sends a new connection to an endpoint."""
         self._on_route.append(handler)
         self.cluster.data_plane.fabric.on_route = self._handle_route
+
+    def on_rest(self, handler: Callable[[], None]) -> None:
+        """Have the handler called when all is healed and the cluster has come to rest."""
+        self._on_rest.append(handler)
+
+    def tell_rest(self) -> None:
+        """For `Checks`: the cluster is at rest now."""
+        for handler in self._on_rest:
+            handler()
 
     def report(self, invariant: str, subject: str, text: str) -> None:
         """Say that a promise is broken now."""

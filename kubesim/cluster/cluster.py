@@ -87,7 +87,7 @@ class Cluster:
         self.controller_manager = ControllerManager(self.plane, self._chooser, options)
         self.scheduler = SchedulerProcess(self.plane, self._chooser, options)
         self.data_plane = DataPlane(self.plane, self._chooser, options, bodies)
-        self.faults = Faults(self.data_plane, self.recording)
+        self.faults = Faults(self.loop, self.data_plane, self.recording)
         self._applier = Applier(self.send, self._check, self._stored)
         self._loads: list[Load] = []
 
@@ -329,6 +329,11 @@ class Cluster:
         self._loads.append(load)
         load.start()
         return load
+
+    @property
+    def loads(self) -> Sequence[Load]:
+        """All users that were started."""
+        return self._loads
 
     def audit(self, load: Load) -> Audit:
         """Compare what a load's users were told is stored with what the databases hold now."""

@@ -87,6 +87,11 @@ class Node:
         """Whether the machine runs."""
         return _NO_POWER not in self._obstacles
 
+    @property
+    def is_in_touch(self) -> bool:
+        """Whether nothing stands between the node and the API server."""
+        return not self._obstacles
+
     def block(self, obstacle: str) -> bool:
         """Put something between the node and the API server; returns whether it was not there yet."""
         if obstacle in self._obstacles:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import NamedTuple, final
 
 from kubesim.api.objects import Object
 from kubesim.cluster.data_plane import DataPlane
 from kubesim.cluster.recording import Recording
 from kubesim.errors import UserError
 from kubesim.node.simulated import SimRuntime
+from kubesim.sim.loop import Loop
 
 EXIT_SIGKILL = 137
 
 
+class Noted(NamedTuple):
+    """That something was done to the cluster, or ended: `losePower`, `restorePower`, …"""
+
+    at_ns: int
+    verb: str
+    subject: str
+
+
 @final
 class Faults:
-    """Disturbances of the data plane. Pods and nodes are given as objects and names."""
+    """Disturbances of the data plane, by objects and names; `log` holds all that was done."""
 
-    def __init__(self, data_plane: DataPlane, recording: Recording | None) -> None:
+    def __init__(self, loop: Loop, data_plane: DataPlane, recording: Recording | None) -> None:
+        self.log: list[Noted] = []
+        self._loop = loop
         self._data_plane = data_plane
         self._recording = recording
 
@@ -32,7 +43,7 @@ class Faults:
         if not runtime.end_container(pod["metadata"]["uid"], name, exit_code):
             raise self._not_running(pod, name)
         how = "is killed (SIGKILL)" if exit_code == EXIT_SIGKILL else f"exits with code {exit_code}"
-        self._note("crash", _pod(pod), f"the process of container {name} {how}")
+        self.note("crash", _pod(pod), f"the process of container {name} {how}")
 
     def exhaust_memory(self, pod: Object, container: str = "") -> None:
         """Let a container's process ask for more memory than its limit.
@@ -50,7 +61,7 @@ class Faults:
         if process is None:
             raise self._not_running(pod, name)
         process.use_memory(1 << 62)
-        self._note("oom", _pod(pod), f"container {name} asks for more than its limit of {limit} and is killed")
+        self.note("oom", _pod(pod), f"container {name} asks for more than its limit of {limit} and is killed")
 
     def hang(self, pod: Object, container: str = "") -> None:
         """Stop a container's process as SIGSTOP does: it answers nothing any more.
@@ -61,45 +72,47 @@ class Faults:
         name = self._container(pod, container)
         if not self._data_plane.node_of(pod).runtime.hang_container(pod["metadata"]["uid"], name):
             raise self._not_running(pod, name)
-        self._note("hang", _pod(pod), f"the process of container {name} hangs: it lives and answers nothing")
+        self.note("hang", _pod(pod), f"the process of container {name} hangs: it lives and answers nothing")
 
     def wake(self, pod: Object, container: str = "") -> None:
         """The end of `hang`; nothing happens where the container has been replaced meanwhile."""
         name = self._container(pod, container)
         if self._data_plane.node_of(pod).runtime.resume_container(pod["metadata"]["uid"], name):
-            self._note("wake", _pod(pod), f"the process of container {name} goes on")
+            self.note("wake", _pod(pod), f"the process of container {name} goes on")
 
     def lose_power(self, node: str) -> None:
         """A node is gone from one instant to the next."""
         self._data_plane.lose_power(node)
-        self._note("losePower", f"node/{node}", "loses power: its Pods are gone, and nobody is told")
+        self.note("losePower", f"node/{node}", "loses power: its Pods are gone, and nobody is told")
 
     def restore_power(self, node: str) -> None:
         """The node boots again."""
         self._data_plane.restore_power(node)
-        self._note("restorePower", f"node/{node}", "has power again and boots")
+        self.note("restorePower", f"node/{node}", "has power again and boots")
 
     def isolate(self, node: str) -> None:
         """A node runs on and reaches nobody."""
         self._data_plane.isolate(node)
-        self._note("isolate", f"node/{node}", "is cut off from the network; what runs on it runs on")
+        self.note("isolate", f"node/{node}", "is cut off from the network; what runs on it runs on")
 
     def rejoin(self, node: str) -> None:
         """The end of `isolate`."""
         self._data_plane.rejoin(node)
-        self._note("rejoin", f"node/{node}", "has its network again")
+        self.note("rejoin", f"node/{node}", "has its network again")
 
     def stop_kubelet(self, node: str) -> None:
         """The kubelet's process is gone; containers and network run on."""
         self._data_plane.node(node).kubelet.stop()
-        self._note("stopKubelet", f"node/{node}", "its kubelet stops; containers run on")
+        self.note("stopKubelet", f"node/{node}", "its kubelet stops; containers run on")
 
     def start_kubelet(self, node: str) -> None:
         """The end of `stop_kubelet`."""
         self._data_plane.start_kubelet(node)
-        self._note("startKubelet", f"node/{node}", "its kubelet starts again")
+        self.note("startKubelet", f"node/{node}", "its kubelet starts again")
 
-    def _note(self, verb: str, subject: str, detail: str) -> None:
+    def note(self, verb: str, subject: str, detail: str) -> None:
+        """Keep in mind that this was done, in the trace too where there is one."""
+        self.log.append(Noted(self._loop.now_ns, verb, subject))
         if self._recording is not None:
             self._recording.note("fault", verb, subject, detail)
 

@@ -39,6 +39,10 @@ class Ledger:
         """A user was told at this instant that the row is stored."""
         self._acknowledged[key] = at_ns
 
+    def acknowledged_ns(self, key: str) -> int:
+        """When a user was told that the row is stored."""
+        return self._acknowledged[key]
+
     def doubt(self, key: str, at_ns: int) -> None:
         """A user's write ended at this instant without a success; nobody knows whether the row is stored."""
         self._unknown[key] = at_ns

@@ -1,0 +1,72 @@
+"""Where requests go: to Pods that are ready, as far as a node's proxy can know."""
+
+from __future__ import annotations
+
+from typing import final
+
+from kubesim.api.objects import labels_of
+from kubesim.api.selectors import compile_selector
+from kubesim.checks.invariant import Scene
+from kubesim.checks.pod_book import PodEntry
+from kubesim.network.endpoints import Backend
+from kubesim.sim.loop import SECOND
+
+# The EndpointSlice controller's write, the watch, the proxy's own wait between two syncs: some two seconds together.
+PROPAGATION_NS = 10 * SECOND
+
+
+@final
+class RoutedToReady:
+    """Upstream: pkg/proxy/topology.go:CategorizeEndpoints @v1.36: where no endpoint is ready, terminating ones that
+    still serve are used."""
+
+    name = "routedToReady"
+    promise = "A node that is in touch sends no new connection to a Pod that is gone or not ready since ten seconds."
+
+    def attach(self, scene: Scene) -> None:
+        """Judge each connection to a Service."""
+        self._scene = scene
+        self._pods = scene.pods
+        scene.on_route(self._handle)
+
+    def _handle(self, node: str, backend: Backend) -> None:
+        entry = self._pods.at(backend.ip)
+        if entry is None or (entry.is_ready and entry.is_active):
+            return
+        if entry.was_ready_within(PROPAGATION_NS) and entry.was_active_within(PROPAGATION_NS):
+            return
+        if self._is_out_of_touch(node) or self._is_last_resort(entry) or self._scene.has_lost_replies():
+            return
+        pod = entry.pod["metadata"]
+        state = "is gone" if not entry.is_there else "is going" if not entry.is_active else "is not ready"
+        text = f"gets a new connection from {node} although it {state} since more than {PROPAGATION_NS // SECOND} s"
+        self._scene.report(self.name, f"pod/{pod['namespace']}/{pod['name']}", text)
+
+    def _is_out_of_touch(self, node: str) -> bool:
+        """Whether the node's proxy hears nothing, or has begun to hear again only now."""
+        since_ns = self._scene.now_ns - PROPAGATION_NS
+        machine = self._scene.cluster.data_plane.nodes.get(node)
+        if machine is not None and not machine.is_in_touch:
+            return True
+        for noted in reversed(self._scene.cluster.faults.log):
+            if noted.at_ns < since_ns:
+                return False
+            if noted.verb in ("rejoin", "restorePower") and noted.subject == f"node/{node}":
+                return True
+        return False
+
+    def _is_last_resort(self, entry: PodEntry) -> bool:
+        """Whether a Service that lists unready Pods, or has no ready ones, selects the Pod."""
+        namespace, labels = entry.pod["metadata"]["namespace"], labels_of(entry.pod)
+        for service in self._scene.cluster.list("services", namespace):
+            selector = service["spec"].get("selector")
+            if not selector or not compile_selector({"matchLabels": selector})(labels):
+                continue
+            if service["spec"].get("publishNotReadyAddresses"):
+                return True
+            selects = compile_selector({"matchLabels": selector})
+            if not entry.is_active and not any(
+                other.is_ready and other.is_active and selects(labels_of(other.pod)) for other in self._pods.all()
+            ):
+                return True
+        return False

@@ -1,0 +1,167 @@
+"""Runs schedules of faults against a workload until a promise breaks, and shrinks what broke it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+from kubesim.checks import Checks, Violation
+from kubesim.cluster import Cluster, ready
+from kubesim.cluster.collector import calm_collector
+from kubesim.faults import Disturbance, Schedule, arm
+from kubesim.faults.arguments import (
+    Crash,
+    Delete,
+    Drain,
+    Duration,
+    NodeTarget,
+    PodTarget,
+    Reference,
+    Scale,
+    SetImage,
+    Undo,
+    Workload,
+)
+from kubesim.manifests import load
+from kubesim.sim.loop import MINUTE, SECOND
+
+WORKLOADS = ("deployment/web", "statefulset/db", "statefulset/cache")
+
+
+class Town(NamedTuple):
+    """What is run: manifests, the program of the image `app`, and nodes."""
+
+    source: str
+    nodes: int = 3
+    disturbed_s: int = 240
+
+
+def _pod(chance: random.Random) -> tuple[Reference, int]:
+    return Reference(chance.choice(WORKLOADS)), chance.randrange(4)
+
+
+def _crash(chance: random.Random) -> Any:
+    of, index = _pod(chance)
+    return Crash(of=of, index=index, exit_code=chance.choice((0, 1, 137)))
+
+
+def _delete(chance: random.Random) -> Any:
+    of, index = _pod(chance)
+    return Delete(of=of, index=index)
+
+
+def _target(chance: random.Random) -> Any:
+    of, index = _pod(chance)
+    return PodTarget(of=of, index=index)
+
+
+def _node(chance: random.Random) -> Any:
+    return NodeTarget(node=f"node-{chance.randrange(3) + 1}")
+
+
+def _drain(chance: random.Random) -> Any:
+    return Drain(node=f"node-{chance.randrange(3) + 1}", timeout=Duration(120 * SECOND))
+
+
+def _scale(chance: random.Random) -> Any:
+    return Scale(of=Reference(chance.choice(WORKLOADS)), replicas=chance.randrange(6))
+
+
+def _workload(chance: random.Random) -> Any:
+    return Workload(of=Reference(chance.choice(WORKLOADS)))
+
+
+def _image(chance: random.Random) -> Any:
+    return SetImage(of=Reference(chance.choice(WORKLOADS)), image=f"app:{chance.randrange(3)}")
+
+
+def _undo(_: random.Random) -> Any:
+    return Undo(of=Reference("deployment/web"))
+
+
+DRAWS = {
+    "crash": _crash,
+    "delete": _delete,
+    "hang": _target,
+    "evict": _target,
+    "scale": _scale,
+    "restartRollout": _workload,
+    "setImage": _image,
+    "undoRollout": _undo,
+    "losePower": _node,
+    "isolate": _node,
+    "stopKubelet": _node,
+    "cordon": _node,
+    "drain": _drain,
+}
+LASTING = ("hang", "losePower", "isolate", "stopKubelet", "cordon", "drain")
+
+
+def draw(seed: int, most: int = 6, within_s: int = 240) -> Schedule:
+    """The schedule of a seed."""
+    chance = random.Random(seed)
+    names = chance.sample(sorted(DRAWS), chance.randint(2, 6))
+    made = []
+    for _ in range(chance.randint(1, most)):
+        fault = chance.choice(names)
+        at = Duration(chance.randrange(within_s * 10) * SECOND // 10)
+        lasts = Duration(chance.choice((5, 30, 60, 200, 400)) * SECOND) if fault in LASTING else None
+        made.append(Disturbance(fault=fault, argument=DRAWS[fault](chance), at=at, lasts=lasts))
+    return tuple(sorted(made, key=lambda each: each.at))
+
+
+PROGRAMS = {"app": {"readyAfterSeconds": 1.5, "terminateSeconds": 0.5}, "app:0": {"readyAfterSeconds": 3}}
+
+
+def new_cluster(town: Town, seed: int) -> tuple[Cluster, Checks]:
+    """A cluster with everything ready."""
+    cluster = Cluster(nodes=town.nodes, seed=seed, records=False, programs=PROGRAMS)
+    checks = Checks(cluster)
+    applied = cluster.apply_loaded(load(town.source))
+    for obj in applied:
+        if obj["kind"] in ("Deployment", "StatefulSet"):
+            reference = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+            cluster.wait(ready(reference).holds, 120)
+    for obj in applied:
+        if obj["kind"] == "Service" and obj["spec"].get("clusterIP") != "None":
+            cluster.load(obj["metadata"]["name"], rate_per_second=2, write_percent=0)
+    return cluster, checks
+
+
+def play(town: Town, schedule: Schedule, seed: int) -> Violation | None:
+    """One run; the first broken promise."""
+    cluster, checks = new_cluster(town, seed)
+    with cluster:
+        if checks.violation is not None:
+            return checks.violation
+        armed = arm(cluster, schedule)
+        end_ns = cluster.now_ns + town.disturbed_s * SECOND
+        while cluster.now_ns < end_ns:
+            cluster.run(1)
+            if checks.is_broken:
+                return checks.violation
+        armed.heal_all()
+        return checks.converge(10 * MINUTE, MINUTE)
+
+
+def shrink(town: Town, schedule: Schedule, seed: int, violation: Violation) -> tuple[Schedule, Violation]:
+    """Leave out what is not needed for the same promise to break."""
+    position = len(schedule) - 1
+    while position >= 0:
+        smaller = schedule[:position] + schedule[position + 1 :]
+        found = play(town, smaller, seed)
+        if found is not None and found.invariant == violation.invariant:
+            schedule, violation = smaller, found
+        position -= 1
+    return schedule, violation
+
+
+def search(town: Town, seeds: range) -> tuple[int, Schedule, Violation] | None:
+    """The first seed whose schedule breaks a promise."""
+    for seed in seeds:
+        with calm_collector():
+            schedule = draw(seed)
+            violation = play(town, schedule, seed)
+        if violation is not None:
+            return seed, schedule, violation
+    return None
