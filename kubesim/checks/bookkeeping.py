@@ -35,7 +35,7 @@ class GenerationsMoveForward:
     """Upstream: api-conventions.md, metadata and typical status properties."""
 
     name = "generationsMoveForward"
-    promise = "An object's generation never goes back, and its status never claims to have observed a later one."
+    promise = "A new spec has a higher generation, and no status claims to have observed a generation yet to come."
 
     def attach(self, scene: Scene) -> None:
         """Look at the kinds whose controllers report what they have observed."""
@@ -45,6 +45,8 @@ class GenerationsMoveForward:
             before = write.previous["metadata"].get("generation", 0) if write.previous is not None else 0
             if generation < before:
                 scene.report(self.name, subject_of(write.obj), f"goes from generation {before} back to {generation}")
+            elif _is_new_spec(write) and generation == before:
+                scene.report(self.name, subject_of(write.obj), f"has a new spec under its old generation {before}")
             observed = (write.obj.get("status") or {}).get("observedGeneration", 0)
             if observed > generation:
                 text = f"its status has observed generation {observed} of {generation}"
@@ -52,3 +54,10 @@ class GenerationsMoveForward:
 
         for kind in (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, POD_DISRUPTION_BUDGET):
             scene.on_write(kind, look)
+
+
+def _is_new_spec(write: Write) -> bool:
+    previous = write.previous
+    if previous is None or previous is write.obj or previous["spec"] is write.obj["spec"]:
+        return False
+    return bool(previous["spec"] != write.obj["spec"])

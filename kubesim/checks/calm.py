@@ -32,6 +32,7 @@ class NoHotLoop:
     def attach(self, scene: Scene) -> None:
         """Count all writes but Events and heartbeats."""
         self._scene = scene
+        self._pods = scene.pods
         scene.on_any_write(self._handle)
 
     def _handle(self, write: Write) -> None:
@@ -61,7 +62,7 @@ class NoHotLoop:
             since_ns, count = now_ns, 0
         self._creations[owner] = (since_ns, count + 1)
         if count >= _CREATIONS_MAX:
-            there = sum(entry.is_active for entry in self._scene.pods.of(owner))
+            there = sum(entry.is_active for entry in self._pods.of(owner))
             if count + 1 > _CREATIONS_MAX + 2 * there:
                 text = f"is Pod number {count + 1} made for its owner within a minute; {there} of them are wanted"
                 self._scene.report(self.name, subject_of(write.obj), text)

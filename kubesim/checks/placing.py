@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import final
 
 from kubesim.api.container_totals import total_of_containers
 from kubesim.api.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD
@@ -210,12 +210,13 @@ def _rules_out(node: Object | None, pod: Object) -> str:
             return f"which has no label {key}={value}"
     tolerations = spec.get("tolerations") or ()
     for taint in node["spec"].get("taints") or ():
-        if taint["effect"] != "PreferNoSchedule" and not any(_tolerates(each, taint) for each in tolerations):
+        if taint["effect"] != "PreferNoSchedule" and not any(tolerates(each, taint) for each in tolerations):
             return f"whose taint {taint['key']} it does not tolerate"
     return ""
 
 
-def _tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
+def tolerates(toleration: Object, taint: Object) -> bool:
+    """Whether a toleration is about the taint."""
     if toleration.get("effect") not in (None, "", taint["effect"]):
         return False
     if toleration.get("key") not in (None, "", taint["key"]):

@@ -10,6 +10,7 @@ from kubesim.checks.calm import NoHotLoop
 from kubesim.checks.data import WritesKept
 from kubesim.checks.identity import OneIdentity
 from kubesim.checks.invariant import Invariant
+from kubesim.checks.nodes import SilenceNoticed, TolerationsHonoured
 from kubesim.checks.owners import OwnersExist
 from kubesim.checks.placing import BoundOnce, NodesFit
 from kubesim.checks.restarting import RestartsBackOff
@@ -29,6 +30,8 @@ _ALL: tuple[type[Invariant], ...] = (
     BoundOnce,
     NodesFit,
     RestartsBackOff,
+    SilenceNoticed,
+    TolerationsHonoured,
     CountsTrue,
     PodsTrue,
     EndpointsTrue,

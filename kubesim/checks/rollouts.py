@@ -13,7 +13,7 @@ from kubesim.api.objects import Object, annotations_of
 from kubesim.apiserver.server import Write
 from kubesim.checks.extremes import Recent
 from kubesim.checks.invariant import GRACE_NS, Scene, is_removal, subject_of
-from kubesim.checks.looking import amount, controller_uid
+from kubesim.checks.looking import FINISHED, amount, controller_uid
 from kubesim.checks.pod_book import PodEntry
 
 _DEPLOYMENT_CONTROLLER = "system:serviceaccount:kube-system:deployment-controller"
@@ -40,11 +40,16 @@ def bounds_of(deployment: Object) -> tuple[int, int]:
     return wanted + surge, max(0, wanted - unavailable)
 
 
+def is_recreate(deployment: Object) -> bool:
+    """Whether old Pods must be gone before new ones come."""
+    return bool((deployment["spec"].get("strategy") or {}).get("type") == "Recreate")
+
+
 @final
 class _Rollout:
     """A Deployment's bounds and its ReplicaSets: their sizes, and how many available Pods each had of late."""
 
-    __slots__ = ("available", "fewest", "most", "sizes", "wanted")
+    __slots__ = ("available", "fewest", "most", "recreates", "sizes", "wanted")
 
     def __init__(self, scene: Scene, deployment: Object) -> None:
         most, fewest = bounds_of(deployment)
@@ -52,6 +57,7 @@ class _Rollout:
         self.most = Recent(loop, GRACE_NS, most)
         self.fewest = Recent(loop, GRACE_NS, fewest)
         self.wanted = Recent(loop, GRACE_NS, deployment["spec"]["replicas"])
+        self.recreates = is_recreate(deployment)
         self.sizes: dict[str, int] = {}
         self.available: dict[str, Recent] = {}
 
@@ -67,7 +73,7 @@ class RolloutBounds:
     name = "rolloutBounds"
     promise = (
         "A rollout never asks for more Pods than replicas + maxSurge, and takes no available Pod away where fewer "
-        "than replicas - maxUnavailable would be left."
+        "than replicas - maxUnavailable would be left; Recreate makes none while an old one is there."
     )
 
     def __init__(self) -> None:
@@ -76,6 +82,7 @@ class RolloutBounds:
     def attach(self, scene: Scene) -> None:
         """Follow Deployments and the sizes of their ReplicaSets."""
         self._scene = scene
+        self._pods = scene.pods
         scene.on_write(DEPLOYMENT, self._handle_deployment)
         scene.on_write(REPLICA_SET, self._handle_replica_set)
 
@@ -89,6 +96,7 @@ class RolloutBounds:
             del self._rollouts[uid]
         elif write.previous is None or write.previous["spec"] is not deployment["spec"]:
             most, fewest = bounds_of(deployment)
+            rollout.recreates = is_recreate(deployment)
             rollout.most.set(most)
             rollout.fewest.set(fewest)
             rollout.wanted.set(deployment["spec"]["replicas"])
@@ -115,6 +123,8 @@ class RolloutBounds:
             return
         if size > before:
             self._check_most(rollout, replica_set)
+            if rollout.recreates:
+                self._check_others_gone(rollout, replica_set)
         elif not self._is_scaling(rollout, write.previous):
             self._check_fewest(rollout, replica_set, kept)
 
@@ -123,6 +133,15 @@ class RolloutBounds:
         if total > most:
             text = f"grows to {replica_set['spec']['replicas']}, which makes {total} Pods where {most} are allowed"
             self._scene.report(self.name, subject_of(replica_set), text)
+
+    def _check_others_gone(self, rollout: _Rollout, replica_set: Object) -> None:
+        for uid in rollout.sizes:
+            if uid != replica_set["metadata"]["uid"] and not self._scene.has_lost_replies():
+                for entry in self._pods.of(uid):
+                    if (entry.pod.get("status") or {}).get("phase") not in FINISHED:
+                        text = f"grows while {entry.pod['metadata']['name']} of an older template is still there"
+                        self._scene.report(self.name, subject_of(replica_set), text)
+                        return
 
     def _is_scaling(self, rollout: _Rollout, previous: Object | None) -> bool:
         """Whether the Deployment's own size is being followed: no availability is promised then."""
@@ -151,6 +170,7 @@ class NoExtraPods:
     def attach(self, scene: Scene) -> None:
         """Follow ReplicaSets; judge every Pod that is made for one."""
         self._scene = scene
+        self._pods = scene.pods
         scene.on_write(REPLICA_SET, self._handle_replica_set)
         scene.on_write(POD, self._handle_pod)
 
@@ -169,7 +189,7 @@ class NoExtraPods:
         size = self._sizes.get(owner)
         if size is None:
             return
-        count = sum(entry.is_active for entry in self._scene.pods.of(owner))
+        count = sum(entry.is_active for entry in self._pods.of(owner))
         if count > size.highest and not self._scene.has_lost_replies():
             text = f"is Pod number {count} of a ReplicaSet that wants {size.highest}"
             self._scene.report(self.name, subject_of(write.obj), text)
@@ -187,19 +207,20 @@ class VictimsRanked:
     def attach(self, scene: Scene) -> None:
         """Look at each Pod that a ReplicaSet's controller deletes, and who is left a moment later."""
         self._scene = scene
+        self._pods = scene.pods
         scene.on_write(POD, self._handle)
 
     def _handle(self, write: Write) -> None:
         if write.verb != "deleted" or write.identity.user != _REPLICASET_CONTROLLER:
             return
-        entry = self._scene.pods.by_uid.get(write.obj["metadata"]["uid"])
+        entry = self._pods.by_uid.get(write.obj["metadata"]["uid"])
         owner = controller_uid(write.obj)
         if entry is None or not entry.is_ready:
             return
         cost = _deletion_cost(write.obj)
         better = [
             other
-            for other in self._scene.pods.of(owner)
+            for other in self._pods.of(owner)
             if other.is_active
             and (other.has_been_unready(GRACE_NS) or (other.is_ready and _deletion_cost(other.pod) < cost))
         ]

@@ -15,12 +15,16 @@ from kubesim.api.kinds import (
     STATEFUL_SET,
 )
 from kubesim.api.objects import Object
+from kubesim.api.timestamps import from_time
 from kubesim.apiserver.server import Write
 from kubesim.checks.extremes import Recent
 from kubesim.checks.invariant import GRACE_NS, Scene, is_removal, subject_of
 from kubesim.checks.looking import controller_uid
+from kubesim.checks.pod_book import PodEntry
 from kubesim.checks.rollouts import bounds_of
 from kubesim.node.runtime import PodSandbox
+from kubesim.node.simulated import SimRuntime
+from kubesim.programs.declared import DeclaredProgram
 from kubesim.sim.loop import SECOND
 
 _COUNTS = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas")
@@ -59,8 +63,7 @@ class CountsTrue:
         most = {
             "replicas": len(entries),
             "readyReplicas": len(ready),
-            # Conditions tell their time in whole seconds, rounded down.
-            "availableReplicas": sum(now_ns - entry.ready_since_ns >= min_ready_ns - SECOND for entry in ready),
+            "availableReplicas": sum(now_ns - _ready_since_ns(entry) >= min_ready_ns for entry in ready),
         }
         for field, there in most.items():
             if status.get(field, 0) > there:
@@ -102,6 +105,14 @@ class CountsTrue:
         if condition is not None and (condition["status"] == "True") != (available >= fewest):
             text = f"is Available {condition['status']} with {available} available Pods of {fewest}"
             self._scene.report(self.name, subject_of(obj), text)
+
+
+def _ready_since_ns(entry: PodEntry) -> int:
+    """Since when the Pod says that it is ready; where it no longer does, when that was noted last."""
+    condition = find_condition(entry.pod["status"].get("conditions"), "Ready")
+    if condition is None or condition["status"] != "True":
+        return entry.ready_since_ns
+    return min(entry.ready_since_ns, from_time(condition["lastTransitionTime"]))
 
 
 @final
@@ -146,6 +157,27 @@ class PodsTrue:
                 text = f"is Ready while its containers are not: {', '.join(unready) or 'none is known'}"
                 self._scene.report(self.name, subject_of(pod), text)
         self._check_phase(pod, status, running)
+        if is_condition_true(conditions, "Ready"):
+            self._check_readiness(write, pod, uid)
+
+    def _check_readiness(self, write: Write, pod: Object, uid: str) -> None:
+        """Whether what has just been called ready answers its probe so."""
+        before = {
+            each["name"]: each for each in ((write.previous or {}).get("status") or {}).get("containerStatuses") or ()
+        }
+        after = {each["name"]: each for each in pod["status"]["containerStatuses"]}
+        node = self._scene.cluster.data_plane.nodes.get(pod["spec"].get("nodeName", ""))
+        for container in pod["spec"]["containers"]:
+            name, path = container["name"], ((container.get("readinessProbe") or {}).get("httpGet") or {}).get("path")
+            known = before.get(name) or {}
+            is_news = not known.get("ready") or known.get("containerID") != after[name].get("containerID")
+            if path is None or not is_news or node is None or not isinstance(node.runtime, SimRuntime):
+                continue
+            process = node.runtime.process_of(uid, name)
+            program = process.program if process is not None else None
+            if isinstance(program, DeclaredProgram) and not program.is_ready_on(path):
+                text = f"is called ready while its container {name} would fail the probe of {path}"
+                self._scene.report(self.name, subject_of(pod), text)
 
     def _check_phase(self, pod: Object, status: Object, running: int) -> None:
         phase = status.get("phase")

@@ -156,6 +156,10 @@ class DeclaredProgram:
         self._is_ready = False
         self._memory = description.memory
 
+    def is_ready_on(self, path: str) -> bool:
+        """What a probe of this path would find now."""
+        return self._is_ready or path != self._description.ready_path
+
     def start(self, process: Process) -> None:
         self._process = process
         description = self._description

@@ -25,7 +25,16 @@ from kubesim.faults.arguments import (
 from kubesim.manifests import load
 from kubesim.sim.loop import MINUTE, SECOND
 
-WORKLOADS = ("deployment/web", "statefulset/db", "statefulset/cache")
+# The more often, the more there is to break.
+WORKLOADS = (
+    *("deployment/web",) * 4,
+    *("statefulset/db",) * 3,
+    *("statefulset/cache",) * 2,
+    "deployment/edge",
+    "deployment/solo",
+    "statefulset/part",
+    "deployment/side",
+)
 
 
 class Town(NamedTuple):
@@ -47,6 +56,8 @@ def _crash(chance: random.Random) -> Any:
 
 def _delete(chance: random.Random) -> Any:
     of, index = _pod(chance)
+    if of == "deployment/side" and chance.random() < 0.5:
+        return Delete(of=of)
     return Delete(of=of, index=index)
 
 
@@ -110,7 +121,12 @@ def draw(seed: int, most: int = 6, within_s: int = 240) -> Schedule:
     return tuple(sorted(made, key=lambda each: each.at))
 
 
-PROGRAMS = {"app": {"readyAfterSeconds": 1.5, "terminateSeconds": 0.5}, "app:0": {"readyAfterSeconds": 3}}
+PROGRAMS = {
+    "app": {"readyAfterSeconds": 1.5, "terminateSeconds": 0.5},
+    "app:0": {"readyAfterSeconds": 3},
+    "app:1": {"readyAfterSeconds": 10, "terminateSeconds": 3},
+    "slow": {"readyAfterSeconds": 2, "terminateSeconds": 8},
+}
 
 
 def new_cluster(town: Town, seed: int) -> tuple[Cluster, Checks]:
