@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-from kubesim.api.objects import Object
+from kubesim.api.kinds import find_kind
+from kubesim.api.objects import Object, controller_of, labels_of
+from kubesim.api.selectors import compile_selector
 from kubesim.apiserver.server import Write
 from kubesim.checks.invariant import Scene, is_removal, subject_of
 
@@ -19,7 +21,7 @@ class OwnersExist:
 
     name = "ownersExist"
     promise = (
-        "What has an owner has one that existed when it was said, and one controller at most; "
+        "What has an owner has one that existed when it was said, and one controller at most, which selects it; "
         "the garbage collector takes nothing whose owner is there to stay."
     )
 
@@ -46,6 +48,8 @@ class OwnersExist:
                     self._check_collected(obj)
             if metadata.get("ownerReferences") is before.get("ownerReferences"):
                 return
+            if metadata.get("ownerReferences") != before.get("ownerReferences"):
+                self._check_adoption(previous, obj)
         elif previous is None:
             self._there[metadata["uid"]] = True
         else:
@@ -65,6 +69,22 @@ class OwnersExist:
                 self._scene.report(self.name, subject_of(obj), text)
         if controllers > 1:
             self._scene.report(self.name, subject_of(obj), f"has {controllers} controllers")
+
+    def _check_adoption(self, before: Object, obj: Object) -> None:
+        """Whether a controller that takes an object is entitled to it."""
+        new, old = controller_of(obj), controller_of(before)
+        if new is None or (old is not None and old["uid"] == new["uid"]):
+            return
+        if old is not None:
+            text = f"is taken from {old['kind']} {old['name']} by {new['kind']} {new['name']}"
+            self._scene.report(self.name, subject_of(obj), text)
+        kind = find_kind(new["apiVersion"], new["kind"])
+        key = (obj["metadata"]["namespace"], new["name"])
+        owner = self._scene.cluster.store.get(kind.resource, key) if kind is not None else None
+        selector = (owner or {}).get("spec", {}).get("selector")
+        if selector is not None and not compile_selector(selector)(labels_of(obj)):
+            text = f"is adopted by {new['kind']} {new['name']}, which does not select it"
+            self._scene.report(self.name, subject_of(obj), text)
 
     def _check_collected(self, obj: Object) -> None:
         for reference in obj["metadata"].get("ownerReferences") or ():

@@ -23,6 +23,7 @@ class PodEntry:
 
     __slots__ = (
         "_loop",
+        "deleted_by",
         "evicted_ns",
         "is_active",
         "is_ready",
@@ -47,6 +48,8 @@ class PodEntry:
         self.since_active_ns = loop.now_ns
         self.ready_since_ns = _NEVER
         self.evicted_ns = _NEVER
+        # Who first asked for its deletion, as a user name.
+        self.deleted_by = ""
         self.put(pod)
 
     def put(self, pod: Object) -> None:
@@ -100,8 +103,11 @@ class PodBook:
         """Note a write of a Pod."""
         if write.verb == "deleted" and write.previous is write.obj:
             self._remove(write.obj)
-        else:
-            self._put(write.obj)
+            return
+        self._put(write.obj)
+        if write.verb == "deleted":
+            entry = self.by_uid[write.obj["metadata"]["uid"]]
+            entry.deleted_by = entry.deleted_by or write.identity.user
 
     def _put(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]

@@ -8,7 +8,7 @@ from kubesim.checks.bookkeeping import GenerationsMoveForward, RevisionsMoveForw
 from kubesim.checks.budgets import BudgetsHonoured
 from kubesim.checks.calm import NoHotLoop
 from kubesim.checks.data import WritesKept
-from kubesim.checks.identity import OneIdentity
+from kubesim.checks.identity import EndedBeforeGone, OneIdentity
 from kubesim.checks.invariant import Invariant
 from kubesim.checks.nodes import SilenceNoticed, TolerationsHonoured
 from kubesim.checks.owners import OwnersExist
@@ -21,6 +21,7 @@ from kubesim.checks.statuses import ClaimsTrue, CountsTrue, EndpointsTrue, PodsT
 
 _ALL: tuple[type[Invariant], ...] = (
     OneIdentity,
+    EndedBeforeGone,
     StatefulOrder,
     RolloutBounds,
     NoExtraPods,

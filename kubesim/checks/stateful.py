@@ -149,7 +149,9 @@ class StatefulOrder:
         ready = {
             ordinal_of(entry.pod)
             for entry in self._pods.of(known.obj["metadata"]["uid"])
-            if entry.was_ready_within(GRACE_NS) and entry.was_active_within(GRACE_NS)
+            if entry.was_ready_within(GRACE_NS)
+            and entry.was_active_within(GRACE_NS)
+            and entry.deleted_by != _STATEFULSET_CONTROLLER
         }
         for after in range(ordinal + 1, known.first + known.size.lowest):
             if after not in ready:

@@ -57,11 +57,13 @@ class CountsTrue:
         obj = write.obj
         status, uid = obj.get("status") or {}, obj["metadata"]["uid"]
         entries = [*self._pods.of(uid), *(entry for entry in self._pods.gone(GRACE_NS) if entry.owner == uid)]
+        # A StatefulSet's Pod keeps its place, and is counted, until it is gone.
+        is_set = obj["kind"] == "StatefulSet"
         min_ready_ns = obj["spec"].get("minReadySeconds", 0) * SECOND
         now_ns = self._scene.now_ns
         ready = [entry for entry in entries if entry.was_ready_within(GRACE_NS)]
         most = {
-            "replicas": len(entries),
+            "replicas": sum(is_set or entry.was_active_within(GRACE_NS) for entry in entries),
             "readyReplicas": len(ready),
             "availableReplicas": sum(now_ns - _ready_since_ns(entry) >= min_ready_ns for entry in ready),
         }
@@ -208,9 +210,11 @@ class EndpointsTrue:
         ):
             return
         for endpoint in write.obj.get("endpoints") or ():
-            target = endpoint.get("targetRef")
-            if target is None or not (endpoint.get("conditions") or {}).get("ready"):
+            target, conditions = endpoint.get("targetRef"), endpoint.get("conditions") or {}
+            if target is None or not conditions.get("ready"):
                 continue
+            if conditions.get("terminating"):
+                self._judge(write.obj, target, "is going, as it says itself")
             entry = self._pods.by_uid.get(target.get("uid", ""))
             if entry is None:
                 self._check_gone(write.obj, target)

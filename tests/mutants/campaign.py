@@ -6,6 +6,7 @@ import random
 from typing import Any, NamedTuple
 
 from kubesim.checks import Checks, Violation
+from kubesim.client.inprocess import Latency
 from kubesim.cluster import Cluster, ready
 from kubesim.cluster.collector import calm_collector
 from kubesim.faults import Disturbance, Schedule, arm
@@ -23,18 +24,19 @@ from kubesim.faults.arguments import (
     Workload,
 )
 from kubesim.manifests import load
-from kubesim.sim.loop import MINUTE, SECOND
+from kubesim.sim.loop import MILLISECOND, MINUTE, SECOND
 
 # The more often, the more there is to break.
 WORKLOADS = (
-    *("deployment/web",) * 4,
-    *("statefulset/db",) * 3,
+    *("deployment/web",) * 3,
+    *("statefulset/db",) * 2,
     *("statefulset/cache",) * 2,
+    *("statefulset/part",) * 2,
     "deployment/edge",
     "deployment/solo",
-    "statefulset/part",
     "deployment/side",
 )
+CRASHES = "app:crash"
 
 
 class Town(NamedTuple):
@@ -58,7 +60,7 @@ def _delete(chance: random.Random) -> Any:
     of, index = _pod(chance)
     if of == "deployment/side" and chance.random() < 0.5:
         return Delete(of=of)
-    return Delete(of=of, index=index)
+    return Delete(of=of, index=index, grace_seconds=chance.choice((None, None, None, 0)))
 
 
 def _target(chance: random.Random) -> Any:
@@ -83,7 +85,8 @@ def _workload(chance: random.Random) -> Any:
 
 
 def _image(chance: random.Random) -> Any:
-    return SetImage(of=Reference(chance.choice(WORKLOADS)), image=f"app:{chance.randrange(3)}")
+    image = chance.choice(("app:0", "app:1", CRASHES))
+    return SetImage(of=Reference(chance.choice(WORKLOADS)), image=image)
 
 
 def _undo(_: random.Random) -> Any:
@@ -108,30 +111,38 @@ DRAWS = {
 LASTING = ("hang", "losePower", "isolate", "stopKubelet", "cordon", "drain")
 
 
-def draw(seed: int, most: int = 6, within_s: int = 240) -> Schedule:
-    """The schedule of a seed."""
+def draw(seed: int, most: int = 8, within_s: int = 200) -> Schedule:
+    """The schedule of a seed: faults come in bursts, for it is together that they break things."""
     chance = random.Random(seed)
     names = chance.sample(sorted(DRAWS), chance.randint(2, 6))
     made = []
+    at = Duration(0)
     for _ in range(chance.randint(1, most)):
         fault = chance.choice(names)
-        at = Duration(chance.randrange(within_s * 10) * SECOND // 10)
+        if not made or chance.random() < 0.4:
+            at = Duration(chance.randrange(within_s * 10) * SECOND // 10)
+        else:
+            at = Duration(min(within_s * SECOND, at + chance.choice((10, 300, 2_000, 12_000)) * MILLISECOND))
         lasts = Duration(chance.choice((5, 30, 60, 200, 400)) * SECOND) if fault in LASTING else None
         made.append(Disturbance(fault=fault, argument=DRAWS[fault](chance), at=at, lasts=lasts))
     return tuple(sorted(made, key=lambda each: each.at))
 
 
+# How late components learn of writes: in a quiet cluster, and in busy ones.
+WATCH_LAGS_NS = (MILLISECOND, 40 * MILLISECOND, 500 * MILLISECOND)
 PROGRAMS = {
     "app": {"readyAfterSeconds": 1.5, "terminateSeconds": 0.5},
     "app:0": {"readyAfterSeconds": 3},
     "app:1": {"readyAfterSeconds": 10, "terminateSeconds": 3},
+    CRASHES: {"exitAfterSeconds": 0.5, "exitCode": 1},
     "slow": {"readyAfterSeconds": 2, "terminateSeconds": 8},
 }
 
 
 def new_cluster(town: Town, seed: int) -> tuple[Cluster, Checks]:
     """A cluster with everything ready."""
-    cluster = Cluster(nodes=town.nodes, seed=seed, records=False, programs=PROGRAMS)
+    latency = Latency(watch_ns=WATCH_LAGS_NS[seed % len(WATCH_LAGS_NS)])
+    cluster = Cluster(nodes=town.nodes, seed=seed, records=False, programs=PROGRAMS, latency=latency)
     checks = Checks(cluster)
     applied = cluster.apply_loaded(load(town.source))
     for obj in applied:
@@ -157,7 +168,21 @@ def play(town: Town, schedule: Schedule, seed: int) -> Violation | None:
             if checks.is_broken:
                 return checks.violation
         armed.heal_all()
+        _set_good_images(cluster)
         return checks.converge(10 * MINUTE, MINUTE)
+
+
+def _set_good_images(cluster: Cluster) -> None:
+    """What a user does about a version that crashes."""
+    for kind in ("deployments", "statefulsets"):
+        for obj in cluster.list(kind):
+            if obj["spec"]["template"]["spec"]["containers"][0]["image"] == CRASHES:
+                reference = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+                cluster.set_image(reference, "app")
+                if obj["kind"] == "StatefulSet":
+                    # Upstream's known gap: a StatefulSet waits for its broken Pod, which must be deleted by hand.
+                    for pod in cluster.pods_of(reference):
+                        cluster.delete(f"pod/{pod['metadata']['name']}")
 
 
 def shrink(town: Town, schedule: Schedule, seed: int, violation: Violation) -> tuple[Schedule, Violation]:

@@ -134,11 +134,6 @@ MUTANTS = (
         (_TALLY, "is_ready = is_active and ready_condition(pod) is not None", "is_ready = is_active"),
     ),
     _mutant(
-        "finishedCount",
-        "Pods that have failed or finished count as replicas",
-        (_TALLY, "is_active = is_unfinished and not is_going", "is_active = not is_going"),
-    ),
-    _mutant(
         "goingCount",
         "Pods that are being deleted count as replicas, so that nothing replaces them before they are gone",
         (_TALLY, "is_active = is_unfinished and not is_going", "is_active = is_unfinished"),
@@ -149,9 +144,13 @@ MUTANTS = (
         (_REPLICASET, '        "ownerReferences": [owner_reference(owner)],\n', ""),
     ),
     _mutant(
-        "adoptsWhatIsOwned",
-        "a controller takes what another one controls",
-        ("kubesim.controllers.refs", '            if reference["uid"] != uid:\n                continue\n', ""),
+        "adoptsAnything",
+        "a controller adopts Pods that its selector does not select",
+        (
+            "kubesim.controllers.refs",
+            'if deleting or "deletionTimestamp" in obj["metadata"] or not selects(labels_of(obj)):',
+            'if deleting or "deletionTimestamp" in obj["metadata"]:',
+        ),
     ),
     # --- StatefulSet ---
     _mutant(
@@ -203,15 +202,6 @@ MUTANTS = (
             _STATEFUL_PLAN,
             'partition = (spec["updateStrategy"].get("rollingUpdate") or {}).get("partition", 0)',
             "partition = 0",
-        ),
-    ),
-    _mutant(
-        "keepsFinished",
-        "a StatefulSet does not replace Pods that have finished",
-        (
-            _STATEFULSET,
-            "            if not is_deleting(pod):\n                yield from self._control.delete(stateful_set, pod)\n            return True\n",
-            "            return True\n",
         ),
     ),
     # --- Endpoints ---
@@ -283,8 +273,8 @@ MUTANTS = (
         "the garbage collector does not look at what a deleted object owned",
         (
             _GRAPH,
-            "            node = self._observe(type_, metadata, node)\n            self._remove(node, Identity",
-            "            node = self._observe(type_, metadata, node)\n            return\n            self._remove(node, Identity",
+            '        node = self.nodes.get(metadata["uid"])\n        if node is not None:\n            if node.is_virtual:\n                node = self._observe(type_, metadata, node)\n            self._remove(',
+            '        node = self.nodes.get(metadata["uid"])\n        if node is not None and node.is_virtual:\n            if node.is_virtual:\n                node = self._observe(type_, metadata, node)\n            self._remove(',
         ),
     ),
     # --- nodes ---
