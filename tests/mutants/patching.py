@@ -19,7 +19,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         super().__init__(name, path)
         self._edits = edits
 
-    def get_code(self, fullname: str) -> Any:
+    def get_code(self, fullname: str) -> Any:  # noqa: ARG002 - the protocol's
         """Compile the edited source; no cached bytecode is read or written."""
         source = self.get_data(self.path).decode()
         for edit in self._edits:

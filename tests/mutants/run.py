@@ -68,20 +68,20 @@ def main() -> int:
     parser.add_argument("--hunt")
     arguments = parser.parse_args()
     if arguments.hunt:
-        print(json.dumps(hunt(arguments.hunt, arguments.seconds)))  # noqa: T201 - what the parent reads
+        print(json.dumps(hunt(arguments.hunt, arguments.seconds)))
         return 0
     chosen = [each for each in MUTANTS if not arguments.names or each.name in arguments.names]
     caught = 0
     with ThreadPoolExecutor(arguments.workers) as pool:
         for mutant, found in zip(chosen, pool.map(lambda each: run(each, arguments.seconds), chosen), strict=True):
             if found["seed"] is None:
-                print(f"MISSED  {mutant.name:30} {found}", flush=True)  # noqa: T201
+                print(f"MISSED  {mutant.name:30} {found}", flush=True)
                 continue
             caught += 1
             faults = len(found["faults"])  # type: ignore[arg-type]
             figures = f"{found['found_s']:>5} s {found['shrunk_s']:>5} s  {faults} faults"
-            print(f"caught  {mutant.name:30} {figures}  {found['invariant']}: {found['text']}", flush=True)  # noqa: T201
-    print(f"{caught} of {len(chosen)} caught")  # noqa: T201
+            print(f"caught  {mutant.name:30} {figures}  {found['invariant']}: {found['text']}", flush=True)
+    print(f"{caught} of {len(chosen)} caught")
     return 0 if caught == len(chosen) else 1
 
 
