@@ -28,7 +28,7 @@ def needs_no_budget(pod: Object) -> bool:
 
 def _budgets_of(store: Store, pod: Object) -> Iterator[Object]:
     namespace = pod["metadata"]["namespace"]
-    for budget in store.table(BUDGETS).by_namespace.get(namespace, {}).values():
+    for budget in store.table(BUDGETS).in_namespace(namespace).values():
         if compile_selector(budget["spec"].get("selector"))(labels_of(pod)):
             yield budget
 

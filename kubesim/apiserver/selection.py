@@ -141,7 +141,7 @@ def list_objects(store: Store, kind: Kind, namespace: str, options: Options) -> 
     elif wanted and _is_exact(options):
         revision = wanted
     if revision == store.revision:
-        objects = table.by_namespace.get(namespace, {}) if namespace else table.objects
+        objects = table.in_namespace(namespace) if namespace else table.objects
         keys = sorted(objects) if namespace else table.sorted_keys()
     else:
         objects = _objects_at(store, stored, revision, options.continue_token)

@@ -117,6 +117,8 @@ def _environment(worker: PodWorker, container: Object) -> Any:
     node = worker.node
     spec = worker.pod["spec"]
     services = node.caches.service_variables(worker.namespace, has_links=spec.get("enableServiceLinks", True))
+    if not container.get("env") and not container.get("envFrom"):
+        return services
     sources = EnvSources(
         services,
         node.caches.config_map,

@@ -65,6 +65,7 @@ class EquivalenceClass:
         self._epoch = -1
         self._cursor = 0
         self._stale = True
+        self._images_version = -1
         # The fixed score, without images, of a node that is loaded so.
         self._fixed_of_load: dict[int, int] = {}
 
@@ -77,9 +78,11 @@ class EquivalenceClass:
         if self._stale or self._epoch != snapshot.epoch or self._cursor < snapshot.changes_base:
             self._rebuild(order)
             return
-        if self._image_names and _IMAGES.pre_score(self._profile, snapshot, ()) != self._images:
-            self._rebuild(order)
-            return
+        if self._images_version != snapshot.images_version:
+            self._images_version = snapshot.images_version
+            if _IMAGES.pre_score(self._profile, snapshot, ()) != self._images:
+                self._rebuild(order)
+                return
         changes = snapshot.changes
         cursor = self._cursor - snapshot.changes_base
         if cursor == len(changes):
@@ -133,7 +136,7 @@ class EquivalenceClass:
         self._cursor = snapshot.changes_base + len(snapshot.changes)
         self._order = order
         self._wanted = node_count_to_find(len(order))
-        self._image_names = bool(profile.images)
+        self._images_version = snapshot.images_version
         self._images = _IMAGES.pre_score(profile, snapshot, ())
         self._static = [(plugin, plugin.pre_filter(profile, snapshot)) for plugin in _STATIC_FILTERS]
         self._static = [(plugin, state) for plugin, state in self._static if state is not SKIP]

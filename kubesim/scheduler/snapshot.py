@@ -195,6 +195,8 @@ class Snapshot:
         self.profiles = PodProfiles()
         self.nodes: dict[str, NodeInfo] = {}
         self.images: dict[str, ImageState] = {}
+        # Moves when `images` does.
+        self.images_version = 0
         self.claims_in_use: dict[tuple[str, str], int] = {}
         self.pods_by_priority: dict[int, int] = {}
         self.nodes_with_affinity: dict[str, NodeInfo] = {}
@@ -280,6 +282,7 @@ class Snapshot:
             del self._zones[_zone_of(node)]
 
     def _count_images(self, images: dict[str, int], sign: int) -> None:
+        self.images_version += bool(images)
         for name, size in images.items():
             state = self.images.get(name) or ImageState(size, 0)
             if state.node_count + sign:
@@ -359,7 +362,7 @@ class Snapshot:
         self._count_pod(entry, 1)
         if entry.profile.has_affinity:
             self.nodes_with_affinity[info.name] = info
-        self._changed(Change(info, entry.profile, 1, int(entry.terminating)))
+        self._changed(new_tuple(Change, (info, entry.profile, 1, int(entry.terminating), None)))
 
     def _displace(self, info: NodeInfo, uid: str) -> None:
         entry = info.remove(uid)

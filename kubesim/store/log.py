@@ -32,11 +32,11 @@ INDEXED_FIELDS: dict[str, tuple[str, Callable[[Object], str]]] = {
 class Table:
     """The objects of one resource and what is known of their past."""
 
-    __slots__ = ("_sorted", "by_namespace", "compacted", "history", "index", "indexed_watches", "objects", "watches")
+    __slots__ = ("_by_namespace", "_sorted", "compacted", "history", "index", "indexed_watches", "objects", "watches")
 
     def __init__(self, resource: str) -> None:
         self.objects: dict[Key, Object] = {}
-        self.by_namespace: dict[str, dict[Key, Object]] = {}
+        self._by_namespace: dict[str, dict[Key, Object]] | None = None
         self.history: deque[Change] = deque()
         self.compacted = 0
         self.watches: list[Watch] = []
@@ -55,19 +55,31 @@ class Table:
         if key not in self.objects:
             self._sorted = None
         self.objects[key] = obj
-        members = self.by_namespace.get(key.namespace)
-        if members is None:
-            members = self.by_namespace[key.namespace] = {}
-        members[key] = obj
+        if self._by_namespace is not None:
+            self._by_namespace.setdefault(key[0], {})[key] = obj
 
     def remove(self, key: Key) -> None:
         """Take the object at `key` out."""
         self._sorted = None
         del self.objects[key]
-        members = self.by_namespace[key.namespace]
-        del members[key]
-        if not members:
-            del self.by_namespace[key.namespace]
+        if self._by_namespace is not None:
+            del self._by_namespace[key.namespace][key]
+
+    def in_namespace(self, namespace: str) -> dict[Key, Object]:
+        """The objects of a namespace; kept apart from the first time on that they are asked for."""
+        if self._by_namespace is None:
+            self._by_namespace = {}
+            for key, obj in self.objects.items():
+                self._by_namespace.setdefault(key.namespace, {})[key] = obj
+        return self._by_namespace.get(namespace, {})
+
+
+class _Tables(dict[str, Table]):
+    """Tables by resource; one that nothing was ever stored in is empty."""
+
+    def __missing__(self, resource: str) -> Table:
+        table = self[resource] = Table(resource)
+        return table
 
 
 @final
@@ -76,19 +88,15 @@ class Store:
 
     def __init__(self) -> None:
         self.revision = 0
-        self.tables: dict[str, Table] = {}
+        self.tables = _Tables()
         self._compact_next = 0
 
     def table(self, resource: str) -> Table:
         """The resource's table, empty if nothing of it was ever stored."""
-        table = self.tables.get(resource)
-        if table is None:
-            table = self.tables[resource] = Table(resource)
-        return table
+        return self.tables[resource]
 
     def get(self, resource: str, key: tuple[str, str]) -> Object | None:
-        table = self.tables.get(resource)
-        return None if table is None else table.objects.get(key)  # type: ignore[call-overload]
+        return self.tables[resource].objects.get(key)  # type: ignore[call-overload,no-any-return]
 
     def write(self, resource: str, key: Key, obj: Object, previous: Object | None) -> Object:
         """Store `obj` under a new revision, which is set in it, and tell the watches. Returns what was stored.
@@ -101,7 +109,7 @@ class Store:
         if previous is not None and metadata is previous["metadata"]:
             obj["metadata"] = metadata = {**metadata}
         metadata["resourceVersion"] = str(revision)
-        table = self.table(resource)
+        table = self.tables[resource]
         table.put(key, obj)
         kind: EventType = "ADDED" if previous is None else "MODIFIED"
         self._record(table, new_tuple(Change, (revision, kind, key, obj, previous)))

@@ -34,19 +34,24 @@ _MODULES: dict[str, str] = {
     "services": "service",
     "storageclasses.storage.k8s.io": "storage",
 }
-_loaded: dict[str, Callable[[Object], Object]] = {}
 
 
-def _nothing_to_set(obj: Object) -> Object:
-    return obj
+class _Setters(dict[str, Callable[[Object], Object] | None]):
+    """What sets the defaults, by resource; None where there are none."""
+
+    def __missing__(self, resource: str) -> Callable[[Object], Object] | None:
+        module = _MODULES.get(resource)
+        setter: Callable[[Object], Object] | None = None
+        if module is not None:
+            setter = import_module(f"{__name__}.{module}").DEFAULTS[resource]
+        self[resource] = setter
+        return setter
+
+
+_SETTERS = _Setters()
 
 
 def default(kind: Kind, obj: Object) -> Object:
     """The object with the defaults of its kind filled in; `obj` itself when there is nothing to fill in."""
-    resource = kind.resource
-    setter = _loaded.get(resource)
-    if setter is None:
-        module = _MODULES.get(resource)
-        setter = import_module(f"{__name__}.{module}").DEFAULTS[resource] if module else _nothing_to_set
-        _loaded[resource] = setter
-    return setter(obj)
+    setter = _SETTERS[kind.resource]
+    return obj if setter is None else setter(obj)

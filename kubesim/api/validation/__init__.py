@@ -39,33 +39,34 @@ _MODULES: dict[str, str] = {
     "services": "service",
     "storageclasses.storage.k8s.io": "storage",
 }
-_NO_RULES = Rules()
-_loaded: dict[str, Rules] = {}
 
 
-def _rules(kind: Kind) -> Rules:
-    resource = kind.resource
-    rules = _loaded.get(resource)
-    if rules is None:
+class _RulesByResource(dict[str, Rules]):
+    """The rules by resource, imported when they are first asked for."""
+
+    def __missing__(self, resource: str) -> Rules:
         module = _MODULES.get(resource)
-        rules = import_module(f"{__name__}.{module}").RULES[resource] if module else _NO_RULES
-        _loaded[resource] = rules
-    return rules
+        rules = import_module(f"{__name__}.{module}").RULES[resource] if module else Rules()
+        self[resource] = rules
+        return rules
+
+
+_RULES = _RulesByResource()
 
 
 def validate_create(kind: Kind, obj: Object) -> list[Cause]:
     """The rules that a new object breaks; empty when it may be stored."""
-    return validate_object_meta(kind, obj["metadata"]) + _rules(kind).create(obj)
+    return validate_object_meta(kind, obj["metadata"]) + _RULES[kind.resource].create(obj)
 
 
 def validate_update(kind: Kind, new: Object, old: Object) -> list[Cause]:
     """The rules that replacing `old` with `new` breaks. System metadata must have been carried over from `old`."""
-    return _metadata_update(kind, new, old) + _rules(kind).update(new, old)
+    return _metadata_update(kind, new, old) + _RULES[kind.resource].update(new, old)
 
 
 def validate_status_update(kind: Kind, new: Object, old: Object) -> list[Cause]:
     """The rules that a write of the status breaks; everything but metadata and status is taken to be unchanged."""
-    return _metadata_update(kind, new, old) + _rules(kind).status_update(new, old)
+    return _metadata_update(kind, new, old) + _RULES[kind.resource].status_update(new, old)
 
 
 def _metadata_update(kind: Kind, new: Object, old: Object) -> list[Cause]:

@@ -8,6 +8,7 @@ Upstream: pkg/scheduler/framework/plugins/podtopologyspread/*.go, plugins/helper
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import floor, log
 from typing import Any, Final, NamedTuple, final
 
@@ -158,6 +159,7 @@ class SoftState(NamedTuple):
     weights: tuple[float, ...]
 
 
+@lru_cache(maxsize=4096)
 def topology_weight(domain_count: int) -> float:
     """The fewer the domains the less a Pod more in one of them weighs."""
     return log(domain_count + 2)

@@ -63,7 +63,7 @@ def test_the_object_before_keeps_its_revision():
 
 
 def test_keys_come_in_order_and_by_namespace():
-    """The order is etcd's; an emptied namespace leaves nothing behind."""
+    """The order is etcd's; a namespace's objects are told apart from the first look on."""
     store = Store()
     for namespace, name in (("b", "x"), ("a", "z"), ("a", "y")):
         _put(store, name, namespace=namespace)
@@ -72,7 +72,13 @@ def test_keys_come_in_order_and_by_namespace():
     _remove(store, "x", "b")
 
     assert table.sorted_keys() == [("a", "y"), ("a", "z")]
-    assert list(table.by_namespace) == ["a"]
+    assert list(table.in_namespace("a")) == [("a", "z"), ("a", "y")]
+    assert list(table.in_namespace("b")) == []
+    _put(store, "w", namespace="b")
+    _remove(store, "y", "a")
+
+    assert list(table.in_namespace("a")) == [("a", "z")]
+    assert list(table.in_namespace("b")) == [("b", "w")]
 
 
 class TestWatches:
