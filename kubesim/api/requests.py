@@ -6,7 +6,7 @@ whatever delays, drops or repeats it on the way.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Options(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_OPTIONS = Options()
+_OF_PATCH = {patch_type: Options(patch_type=patch_type) for patch_type in get_args(PatchType)}
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +92,7 @@ def patch(
     kind: Kind, namespace: str, name: str, body: Any, patch_type: PatchType = "merge", subresource: str = ""
 ) -> Request:
     """PATCH an object or subresource."""
-    return Request("patch", kind, namespace, name, subresource, body, Options(patch_type=patch_type))
+    return Request("patch", kind, namespace, name, subresource, body, _OF_PATCH[patch_type])
 
 
 def delete(kind: Kind, namespace: str, name: str, options: Options = NO_OPTIONS) -> Request:

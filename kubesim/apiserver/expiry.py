@@ -29,31 +29,27 @@ class EventExpiry:
         self._loop = loop
         self._store = store
         self._on_gone = on_gone
-        self._written_ns: dict[Key, int] = {}
-        self._order: deque[tuple[int, Key]] = deque()
+        # When which Event was written as which revision.
+        self._written: deque[tuple[int, Key, str]] = deque()
         self._sweeping = False
 
-    def touch(self, key: Key) -> None:
+    def note(self, key: Key, event: Object) -> None:
         """The Event was written now."""
-        now_ns = self._loop.now_ns
-        self._written_ns[key] = now_ns
-        self._order.append((now_ns, key))
+        self._written.append((self._loop.now_ns, key, event["metadata"]["resourceVersion"]))
         if not self._sweeping:
             self._sweeping = True
             self._loop.post(_TTL_NS, self._sweep, None)
 
     def _sweep(self, _: None) -> None:
         due_ns = self._loop.now_ns - _TTL_NS
-        order = self._order
-        while order and order[0][0] <= due_ns:
-            written_ns, key = order.popleft()
-            if self._written_ns.get(key) != written_ns:
-                continue
-            del self._written_ns[key]
+        written = self._written
+        while written and written[0][0] <= due_ns:
+            key, revision = written.popleft()[1:]
             event = self._store.get("events", key)
-            if event is not None:
+            # One that was written again meanwhile has a later place in the line.
+            if event is not None and event["metadata"]["resourceVersion"] == revision:
                 gone = self._store.delete("events", key, event)
                 self._on_gone(self._store.revision, gone, event)
-        self._sweeping = bool(order)
-        if order:
-            self._loop.post(max(_SWEEP_NS, order[0][0] - due_ns), self._sweep, None)
+        self._sweeping = bool(written)
+        if written:
+            self._loop.post(max(_SWEEP_NS, written[0][0] - due_ns), self._sweep, None)

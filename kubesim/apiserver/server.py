@@ -73,7 +73,7 @@ OnWrite = Callable[[Write], None]
 _GENERATE_NAME_TRIES = 8
 _GENERATED_BASE_MAX = 58
 # What a client cannot give a new object. Upstream: rest/meta.go:WipeObjectMetaSystemFields @v1.36
-_SERVERS_OWN = ("deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+_SERVERS_OWN = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"})
 _NOT_DEFAULTED = ("metadata", "status", "apiVersion", "kind")
 
 
@@ -228,8 +228,8 @@ class ApiServer:
         kind, options = request.kind, request.options
         obj = default(kind, obj)
         metadata = {**obj["metadata"]}
-        for field in _SERVERS_OWN:
-            metadata.pop(field, None)
+        if not _SERVERS_OWN.isdisjoint(metadata):
+            metadata = {field: value for field, value in metadata.items() if field not in _SERVERS_OWN}
         namespace = ""
         if kind.namespaced:
             metadata["namespace"] = namespace = request.namespace
@@ -432,11 +432,12 @@ class ApiServer:
                 previous = None if old is None else to_stored(kind, old)
                 obj = self.commit(stored, key, to_stored(kind, obj), previous, identity, verb, subresource, step)
                 return from_stored(kind, obj)
-            self._expiry.touch(key)
         obj = self.store.write(resource, key, obj, old)
         self.ledger.note(self.store.revision, obj, step, old)
         if old is None:
             self.has_created = True
+        if resource == "events":
+            self._expiry.note(key, obj)
         if old is not None and resource == "services":
             self.services.release(old, obj)
         if self.on_write is not None:

@@ -54,23 +54,19 @@ class InProcessClient:
         self._identity = identity
         self._latency = latency
         self._limit = limit
-        self._is_connected = True
+        # Whether the API server can be reached.
+        self.is_connected = True
         self._watches: dict[_InProcessWatch, None] = {}
 
     def disconnect(self) -> None:
         """The way to the API server is cut: requests fail after `TIMEOUT_NS`, nothing more comes from watches."""
-        self._is_connected = False
+        self.is_connected = False
 
     def connect(self) -> None:
         """The way is there again. Watches that were open are broken and say so, so that their readers list anew."""
-        self._is_connected = True
+        self.is_connected = True
         for watch in list(self._watches):
             watch.fail(_CONNECTION_LOST)
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the API server can be reached."""
-        return self._is_connected
 
     def send(self, request: Request, on_reply: OnReply) -> None:
         """Have the request carried out after the latency, and after the wait that the client's own limit asks for."""
@@ -84,7 +80,7 @@ class InProcessClient:
     def _execute(self, call: tuple[Request, OnReply, int]) -> None:
         request, on_reply, attempt = call
         reply: Reply
-        if not self._is_connected:
+        if not self.is_connected:
             self._loop.post(TIMEOUT_NS, on_reply, _CONNECTION_LOST)
             return
         try:

@@ -49,7 +49,7 @@ class _Group:
     def __init__(self, message: str, now_ns: int) -> None:
         self.last_ns = now_ns
         self.messages: tuple[str, ...] = (message,)
-        self.sent: tuple[_Sent, ...] = ()
+        self.sent: list[_Sent] = []
 
 
 @final
@@ -147,7 +147,7 @@ class Recorder:
                 return
         event = self._build(obj, type_, reason, message, field_path, now_ns)
         sent = new_tuple(_Sent, (message, field_path, event["metadata"]["name"], 1, event["firstTimestamp"]))
-        group.sent += (sent,)
+        group.sent.append(sent)
         if subject.take_token(now_ns):
             self._client.send(create(EVENT, event), ignore_reply)
 
@@ -157,7 +157,7 @@ class Recorder:
         """Raise the count of an Event that was sent before; a refused Event counts, but nobody is told."""
         now_ns = self._loop.now_ns
         counted = sent._replace(message=message, times=sent.times + 1)
-        group.sent = tuple(counted if each is sent else each for each in group.sent)
+        group.sent[group.sent.index(sent)] = counted
         if not subject.take_token(now_ns):
             return
         changes = {"count": counted.times, "lastTimestamp": to_time(now_ns), "message": message}
