@@ -102,7 +102,7 @@ class AttachDetachController:
         self._unused_since_ns: dict[str, int] = {}
         # The nodes whose Pods have been told that the volume is elsewhere, by volumes.
         self._told: dict[str, list[str]] = {}
-        informers.informer(POD).add_handler(self._on_pod, lambda _old, new: self._on_pod(new), self._on_pod)
+        informers.informer(POD).add_handler(self._on_pod, self._on_pod_update, self._on_pod)
         informers.informer(PERSISTENT_VOLUME_CLAIM).add_handler(on_update=self._on_claim)
         informers.informer(NODE).add_handler(on_update=self._on_node, on_delete=self._enqueue_node)
         informers.informer(VOLUME_ATTACHMENT).add_handler(
@@ -113,8 +113,12 @@ class AttachDetachController:
 
     # --- what wakes it ---
 
+    def _on_pod_update(self, _old: Object, new: Object) -> None:
+        if self._claims.objects:
+            self._on_pod(new)
+
     def _on_pod(self, pod: Object) -> None:
-        if self._claims.objects and pod["spec"].get("nodeName"):
+        if pod["spec"].get("nodeName"):
             for name in claim_names(pod):
                 claim = self._claims.get(pod["metadata"]["namespace"], name)
                 if claim is not None:

@@ -23,6 +23,7 @@ from kubesim.api.kinds import (
     STATEFUL_SET,
     find_kind,
 )
+from kubesim.api.memo import IdentityMemo
 from kubesim.api.objects import Key, Object, controller_of, key_of
 from kubesim.api.requests import get, update
 from kubesim.api.scheme import Kind
@@ -40,6 +41,8 @@ STALE_CONDITION_NS = 2 * MINUTE
 # The queue that rechecks wait in hands them on by way of the main queue's back-off.
 _RECHECK_DELAY_NS = 5 * MILLISECOND
 _TERMINATED_BY_KUBELET = "TerminationByKubelet"
+# Pods that do the same in the same second share their lists of conditions.
+_target_among: IdentityMemo[Object | None] = IdentityMemo(lambda among: find_condition(among, "DisruptionTarget"))
 Steps = Generator[Step, Any, Any]
 End = Generator[Step, Any, Result]
 
@@ -77,7 +80,7 @@ class DisruptionController:
         informers.informer(POD_DISRUPTION_BUDGET).add_handler(
             self._on_budget, lambda _, new: self._on_budget(new), self._on_budget_delete
         )
-        informers.informer(POD).add_handler(self._on_pod, lambda _, new: self._on_pod(new), self._on_pod_delete)
+        informers.informer(POD).add_handler(self._on_pod, self._on_pod_update, self._on_pod_delete)
         self.workers = (Worker(self._queue, self.reconcile, 1), Worker(self._stale_queue, self.clear_condition, 1))
 
     # --- what wakes it ---
@@ -91,10 +94,14 @@ class DisruptionController:
         self._queue.add(key_of(budget))
 
     def _on_pod(self, pod: Object) -> None:
+        self._on_pod_update(pod, pod)
+
+    def _on_pod_update(self, _old: Object, pod: Object) -> None:
         covers = self._covers.put_pod(pod)
         if covers:
             self._enqueue_one(pod, covers)
-        wait_ns = self._stale_in_ns(pod)
+        conditions = pod["status"].get("conditions")
+        wait_ns = self._stale_in_ns(pod) if conditions and _target_among(conditions) else None
         if wait_ns is not None:
             self._stale_queue.add_after(key_of(pod), wait_ns)
 
@@ -240,7 +247,7 @@ class DisruptionController:
     def _stale_in_ns(self, pod: Object) -> int | None:
         """How long until the Pod's DisruptionTarget condition is stale; None where it is not to be touched."""
         status = pod["status"]
-        condition = find_condition(status.get("conditions"), "DisruptionTarget")
+        condition = _target_among(status.get("conditions") or ())
         if (
             condition is None
             or condition["status"] != "True"

@@ -124,6 +124,8 @@ class StatefulSetController:
         if owner_changed:
             self._on_pod_delete(old)
         reference = controller_of(new)
+        if reference is not None and reference["kind"] != "StatefulSet":
+            return
         owner = self._owner_by(reference, new)
         if owner is not None:
             self._enqueue(owner)

@@ -82,6 +82,8 @@ class ClaimProtection:
             self._enqueue(claim["metadata"]["namespace"], claim["metadata"]["name"])
 
     def _on_pod_update(self, old: Object, new: Object) -> None:
+        if not self._claims.objects:
+            return
         if old["metadata"]["uid"] != new["metadata"]["uid"]:
             self._on_pod_delete(old)
         self._on_pod(new)
