@@ -434,8 +434,7 @@ class ApiServer:
                 return from_stored(kind, obj)
         obj = self.store.write(resource, key, obj, old)
         self.ledger.note(self.store.revision, obj, step, old)
-        if old is None:
-            self.has_created = True
+        self.has_created = self.has_created or old is None
         if resource == "events":
             self._expiry.note(key, obj)
         if old is not None and resource == "services":
