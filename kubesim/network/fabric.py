@@ -8,15 +8,14 @@ happens to the Service.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import Protocol, final
 
-from kubesim.network.dns import Names
+from kubesim.network.dns import Resolution
 from kubesim.network.endpoints import DROPPED, REJECTED, Backend
 from kubesim.network.links import LATENCY_BETWEEN_NODES_NS, LinkFault, Links
 from kubesim.network.messages import NetError
-from kubesim.network.proxy import ProxyViews
 from kubesim.network.sockets import Connection, Exchange, Host, Sockets, Wire, arrive_to_request
-from kubesim.sim.chooser import Chooser
+from kubesim.sim.chooser import Chooser, Stream
 from kubesim.sim.loop import Loop
 
 Arrival = Callable[[Exchange], None]
@@ -24,11 +23,41 @@ Arrival = Callable[[Exchange], None]
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
+class NameServer(Protocol):
+    """Who answers for names; `stream` picks among several addresses. `kubesim.network.dns.Names` is the cluster's."""
+
+    stream: Stream
+
+    def resolve(self, namespace: str, host: str) -> Resolution:
+        """The addresses of a name, as a process of that namespace looks it up."""
+        ...
+
+
+class Routes(Protocol):
+    """What stands on nodes between an address and the process behind it; in a cluster each node's kube-proxy."""
+
+    def has_node_port(self, port: int) -> bool:
+        """Whether nodes pass this port of theirs on."""
+        ...
+
+    def route(self, node_name: str, ip: str, port: int, client_ip: str) -> Backend | None:
+        """Where a connection through a node goes that is for a virtual address, or (empty) for the node's own port."""
+        ...
+
+    def cut_off(self, node_name: str) -> None:
+        """The node hears of no change any more."""
+        ...
+
+    def reconnect(self, node_name: str) -> None:
+        """The end of `cut_off`."""
+        ...
+
+
 @final
 class Fabric:
     """Hosts by address, and the way between them."""
 
-    def __init__(self, loop: Loop, chooser: Chooser, names: Names, proxy: ProxyViews) -> None:
+    def __init__(self, loop: Loop, chooser: Chooser, names: NameServer, proxy: Routes) -> None:
         self.links = Links(chooser.stream("network/links"))
         self.wire = Wire(loop, self.links)
         self.names = names

@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from kubesim.node.env import expand_arguments
-from kubesim.node.hanging import Hang
 from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.node.images import full_name
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, Image, OnDone, PodSandbox, RuntimeFailure
+from kubesim.programs.hanging import Hang
 from kubesim.programs.plain import FinishedProgram, find_command
 from kubesim.programs.program import EXIT_KILLED, ExecResult
 from kubesim.programs.running import Ending, Place, RunningProcess

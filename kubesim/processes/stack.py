@@ -134,7 +134,7 @@ class ProcessStack:
         cluster, local = self.cluster, self.addresses.local
         informers = InformerFactory(self.bodies.loop, cluster.plane.client("system:kube-proxy"))
         self.proxies = ServiceProxies(self.pacer, informers, local, self.machine.note)
-        self.machine.hosts = HostsFiles(self.bodies.loop, informers, cluster.data_plane.fabric.names, local)
+        self.machine.hosts = HostsFiles(self.bodies.loop, informers, cluster.data_plane.names, local)
         informers.informer(PERSISTENT_VOLUME).add_handler(on_delete=self._volume_deleted)
         informers.start()
         provisioner = cluster.controller_manager.controllers[LOCAL_PATH_PROVISIONER]

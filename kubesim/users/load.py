@@ -33,7 +33,8 @@ class Plan(NamedTuple):
     """What users do. `write_percent` of the requests, evenly spread, are POSTs of a new vehicle, the others GETs.
 
     `is_random` draws exponential gaps instead of equal ones. A request without an answer after `timeout_ns` has
-    failed; one that took longer than `slow_ns` was slow.
+    failed; one that took longer than `slow_ns` was slow. Where `ports` are given, requests take them in turn, as from
+    users who each know one of them.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Plan(NamedTuple):
     is_random: bool = False
     timeout_ns: int = 2 * SECOND
     slow_ns: int = 500 * MILLISECOND
+    ports: tuple[int, ...] = ()
 
 
 @final
@@ -120,7 +122,9 @@ class Load:
             if not addresses:
                 request.on_answer(NetError("unresolved", f"no such host: {self.plan.host}"))
                 return
-        self._sockets.request(self._ip, self.plan.port, message, self.plan.timeout_ns, request.on_answer)
+        ports = self.plan.ports
+        port = ports[number % len(ports)] if ports else self.plan.port
+        self._sockets.request(self._ip, port, message, self.plan.timeout_ns, request.on_answer)
 
 
 @final
