@@ -48,6 +48,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.serve import serve
 
         return serve(arguments)
+    if arguments.command == "compare":
+        from kubesim.cli.commands.compare import compare
+
+        return compare(arguments)
     if arguments.command == "version":
         from kubesim.cli.commands.version import version
 
@@ -76,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_graph(commands)
     add_searching(commands, _whole)
+    _add_compare(commands)
     add_running(commands)
     faults = commands.add_parser("faults", help="list what can be done to a cluster", allow_abbrev=False)
     faults.add_argument("--markdown", action="store_true", help="as the page docs/faults.md")
@@ -167,6 +172,34 @@ def _add_graph(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     graph.add_argument(
         "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same graph (0)"
     )
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="play the same faults to manifests on Kubernetes and to a Compose file on one host, side by side",
+        description="Run the same stack on Kubernetes and on Docker Compose: same users, same faults, same instants.",
+        epilog="docs/compose.md says what is modelled of Compose, and what the person behind it does.",
+        allow_abbrev=False,
+    )
+    compare.add_argument("spec", nargs="+", metavar="SPEC", help="a manifest file or a folder of them")
+    compare.add_argument("compose", metavar="COMPOSE", help="the Compose file")
+    compare.add_argument("--scenario", metavar="FILE", help="the faults of this scenario instead of the usual ones")
+    compare.add_argument(
+        "--operator-after",
+        default="5m",
+        metavar="DURATION",
+        help="how long after a fault a person does by hand what Compose leaves to them (5m)",
+    )
+    compare.add_argument("--rate", type=_whole(1, 1000), metavar="N", help="requests a second (5, or the scenario's)")
+    compare.add_argument("--nodes", type=_whole(1, 32_768), metavar="N", help="how many nodes the cluster has (3)")
+    compare.add_argument(
+        "--seed", type=_whole(0, 2**63), default=0, metavar="N", help="the same seed gives the same comparison (0)"
+    )
+    compare.add_argument("--svg", metavar="FILE", help="write a picture of both availabilities over time")
+    compare.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    compare.add_argument("--no-color", action="store_true", help="no colours, as where NO_COLOR is set")
+    compare.set_defaults(node_cpu=None, node_memory=None)
 
 
 class _Whole:

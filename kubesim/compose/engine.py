@@ -18,6 +18,7 @@ from kubesim.network.fabric import Fabric
 from kubesim.network.messages import HttpReply
 from kubesim.programs.catalog import Catalog, image_name
 from kubesim.programs.hanging import Hang
+from kubesim.programs.plain import find_command
 from kubesim.programs.program import EXIT_KILLED, Volume
 from kubesim.programs.running import Ending, Place, RunningProcess
 from kubesim.sim.chooser import Chooser
@@ -149,8 +150,10 @@ class Engine:
             container.mounts,
             service.limit_bytes,
         )
+        found = self._catalog.find_program(service.image, service.notes, service.name)
+        factory = found.factory if found.is_known else find_command(service.command) or found.factory
         container.process = RunningProcess(
-            self._catalog.find_program(service.image, service.notes, service.name).factory(),
+            factory(),
             place,
             self.loop,
             self._stream,
@@ -362,6 +365,14 @@ class Engine:
             is_stopped = container.is_manually_stopped
             if container.state == "exited" and is_wanted(policy, code, count, is_manually_stopped=is_stopped):
                 begin(self._begin(container), _forget)
+
+    def isolate(self) -> None:
+        """The host runs on and nobody outside reaches it; its containers still reach each other."""
+        self.fabric.isolate_node(HOST)
+
+    def rejoin(self) -> None:
+        """The end of `isolate`."""
+        self.fabric.rejoin_node(HOST)
 
     def replace_machine(self) -> None:
         """Another machine takes the host's name and address: nothing is on it, neither containers nor volumes."""

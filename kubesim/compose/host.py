@@ -96,12 +96,13 @@ class ComposeHost:
 
     def audit(self, load: Load) -> Audit:
         """Compare what users were told is stored with what the databases hold now."""
-        return load.ledger.compare(self._database_rows(load.ledger.table))
+        ledger = load.ledger
+        return ledger.compare(self._database_rows(ledger.table, ledger.column))
 
-    def _database_rows(self, table: str) -> dict[str, Any]:
-        """A table's rows in every PostgreSQL that runs; where none does, those in the host's volumes."""
+    def _database_rows(self, table: str, column: str) -> dict[str, Any]:
+        """A table's rows by a column: those of each PostgreSQL that runs; where none does, those in volumes."""
         programs = [process.program for process in self.engine.processes()]
-        found = [program.rows(table) for program in programs if isinstance(program, PostgresProgram)]
+        found = [program.rows(table, column) for program in programs if isinstance(program, PostgresProgram)]
         if not found:
-            found = [rows_in(volume, table) for volume in self.engine.volumes.values()]
+            found = [rows_in(volume, table, column) for volume in self.engine.volumes.values()]
         return {key: row for rows in found for key, row in rows.items()}

@@ -60,7 +60,7 @@ class SimulatedPort:
     def __init__(self, cluster: Cluster, stdin: TextIO | None = None) -> None:
         self.cluster = cluster
         self._stdin = stdin
-        self._loads: list[Load] = []
+        self.loads: list[Load] = []
         self._injector = Injector(cluster)
 
     @property
@@ -105,7 +105,7 @@ class SimulatedPort:
     def settle(self) -> None:
         loop = self.cluster.loop
         end_ns = loop.now_ns + _SETTLE_NS
-        loop.run_until(end_ns, lambda: not any(load.report.has_pending for load in self._loads))
+        loop.run_until(end_ns, lambda: not any(load.report.has_pending for load in self.loads))
 
     def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
         own, space = split_reference(reference, namespace)
@@ -168,5 +168,5 @@ class SimulatedPort:
 
     def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> Users:
         load = self.cluster.load(service, namespace, rate_per_second=rate_per_second, write_percent=write_percent)
-        self._loads.append(load)
+        self.loads.append(load)
         return SimulatedUsers(self.cluster, load)

@@ -26,6 +26,15 @@ _NOT_HTTP: Final = ("postgres", "mysql", "mariadb", "redis", "mongo", "rabbitmq"
 _WORKLOADS: Final = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
+class Parts(NamedTuple):
+    """Which objects a story is about: users reach `front` through `service`; `back` keeps its state."""
+
+    service: Object | None
+    front: Object | None
+    back: Object | None
+    has_writes: bool
+
+
 class Story(NamedTuple):
     """A scenario made for some objects, and what was left out of it and why."""
 
@@ -33,12 +42,22 @@ class Story(NamedTuple):
     notes: tuple[str, ...]
 
 
-def plan_story(objects: Sequence[Object], nodes: int) -> Story:
-    """The default story for these objects on so many nodes."""
-    planner = _Planner(objects)
+def find_parts(objects: Sequence[Object]) -> Parts:
+    """The objects that a story of these would be about."""
+    return _find_parts(objects, _Planner(objects))
+
+
+def _find_parts(objects: Sequence[Object], planner: _Planner) -> Parts:
     service, served = _service_with_users(objects, planner.workloads)
     planner.choose(served)
     writes = served is not None and _image(served)[0] == "vehicle-api"
+    return Parts(service, planner.front, planner.back, writes)
+
+
+def plan_story(objects: Sequence[Object], nodes: int) -> Story:
+    """The default story for these objects on so many nodes."""
+    planner = _Planner(objects)
+    service, _, _, writes = _find_parts(objects, planner)
     notes: list[str] = []
     load = None
     if service is None:
@@ -69,17 +88,17 @@ class _Planner:
     def __init__(self, objects: Sequence[Object]) -> None:
         self._objects = objects
         self.workloads = [obj for obj in objects if obj["kind"] in _WORKLOADS and _is_whole(obj) and _replicas(obj) > 0]
-        self._front: Object | None = None
-        self._back: Object | None = None
+        self.front: Object | None = None
+        self.back: Object | None = None
 
     def choose(self, served: Object | None) -> None:
         """Decide what is front and what is back; `served` is the workload behind the users' Service."""
         movable = [obj for obj in self.workloads if obj["kind"] == "Deployment" and not _claims(obj)]
-        self._front = served if served in movable else next(iter(movable), None)
-        others = [obj for obj in self.workloads if obj is not self._front]
+        self.front = served if served in movable else next(iter(movable), None)
+        others = [obj for obj in self.workloads if obj is not self.front]
         stateful = [obj for obj in others if obj["kind"] == "StatefulSet"]
         databases = [obj for obj in others if _image(obj)[0] in _NOT_HTTP]
-        self._back = next(iter(stateful + databases), None)
+        self.back = next(iter(stateful + databases), None)
 
     def _ref(self, obj: Object) -> Reference:
         return reference_to(obj, self._objects)
@@ -89,7 +108,7 @@ class _Planner:
 
     def crashes(self) -> Iterator[Step]:
         """A crash and a deletion in front, a crash at the back."""
-        front, back = self._front, self._back
+        front, back = self.front, self.back
         if front is not None:
             name, of, until = _name(front), self._ref(front), [self._ready(front)]
             crash = Crash(of=of)
@@ -113,7 +132,7 @@ class _Planner:
 
     def node_loss(self, nodes: int, notes: list[str]) -> Iterator[Step]:
         """A node is lost that has what can move, and not what cannot; then it comes back."""
-        front, back = self._front, self._back
+        front, back = self.front, self.back
         if front is None or nodes < 2:
             if self.workloads:
                 notes.append("no node is lost: that needs a second node and a Deployment that can move")
@@ -142,7 +161,7 @@ class _Planner:
 
     def rollout(self) -> Iterator[Step]:
         """A new image; where another tag could be another program or none at all, only new Pods."""
-        workload = self._front or self._back
+        workload = self.front or self.back
         if workload is None:
             return
         of, until = self._ref(workload), [self._ready(workload)]

@@ -54,6 +54,11 @@ class Report:
     def __len__(self) -> int:
         return len(self._sent_ns)
 
+    @property
+    def first_sent_ns(self) -> int:
+        """When the first request was sent; 0 where none was."""
+        return self._sent_ns[0] if self._sent_ns else 0
+
     def send(self, at_ns: int) -> int:
         """A request is sent; returns its number."""
         self._sent_ns.append(at_ns)

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     until_ns = _until(arguments.until)
     given = read_input(arguments)
-    _check_writable(arguments.trace)
+    check_writable(arguments.trace)
     if arguments.images and arguments.runtime != "process":
         raise UserError("--images is for --runtime process; the simulator runs programs of its own")
     if arguments.runtime == "process":
@@ -55,7 +55,7 @@ def _until(text: str | None) -> int | None:
     return until_ns
 
 
-def _check_writable(name: str | None) -> None:
+def check_writable(name: str | None) -> None:
     """Refuses a file that cannot be written before anything is run in vain; nothing is written yet."""
     if name is None:
         return

@@ -61,7 +61,7 @@ def _step(step: StepOutcome) -> dict[str, Any]:
         "startNs": step.start_ns,
         "endNs": step.end_ns,
         "healedNs": step.healed_ns,
-        "requests": None if step.counts is None else _counts(step.counts),
+        "requests": None if step.counts is None else build_counts(step.counts),
         "recoveryNs": step.recovery_ns,
         "checks": _checks(step.checks),
     }
@@ -71,7 +71,8 @@ def _checks(checks: Sequence[Check]) -> list[dict[str, Any]]:
     return [{"text": check.text, "found": check.found, "met": check.is_met} for check in checks]
 
 
-def _counts(counts: Counts) -> dict[str, Any]:
+def build_counts(counts: Counts) -> dict[str, Any]:
+    """Requests by their outcome."""
     return {
         "total": counts.total,
         "served": counts.served,
@@ -89,7 +90,7 @@ def _requests(outcome: Outcome) -> dict[str, Any] | None:
     return {
         "service": requests.service,
         "ratePerSecond": requests.rate_per_second,
-        **_counts(requests.counts),
+        **build_counts(requests.counts),
         "reasons": requests.reasons,
         "p50Ns": requests.p50_ns,
         "p99Ns": requests.p99_ns,
