@@ -19,9 +19,9 @@ from kubesim.api.ownership.managers import (
     Applied,
     ApplyConflictError,
     Conflict,
-    FindVersion,
     Manager,
     Owners,
+    Structure,
     Writer,
     after_apply,
     after_update,
@@ -33,7 +33,7 @@ from kubesim.api.schema.check import decoded
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.admission import check_namespace
 from kubesim.apiserver.decoding import check_name
-from kubesim.apiserver.field_versions import versions_of
+from kubesim.apiserver.field_owning import resets
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.errors import ApiError, Cause, bad_request, conflict, not_found
 
@@ -42,15 +42,14 @@ _KUBECTL = "kubectl"
 
 
 class Target(NamedTuple):
-    """What is applied to: the live object (empty: there is none) and its owners, of a definition in a version."""
+    """What is applied to: the live object (empty: there is none) and its owners."""
 
     live: Object
     owners: Owners
-    definition: str
+    structure: Structure
     api_version: str
     kind: str
     subresource: str
-    version_of: FindVersion
 
 
 def apply_config(server: ApiServer, request: Request, identity: Identity) -> Object:
@@ -66,8 +65,8 @@ def apply_config(server: ApiServer, request: Request, identity: Identity) -> Obj
         raise not_found(kind.plural, kind.group, request.name)
     owners = {} if old is None else server.ledger.owners_of(old)
     subresource = request.subresource
-    version_of = versions_of(kind, subresource)
-    target = Target(old or {}, owners, kind.schema, kind.api_version, kind.kind, subresource, version_of)
+    structure = Structure(kind.schema, resets(kind, subresource))
+    target = Target(old or {}, owners, structure, kind.api_version, kind.kind, subresource)
     obj, owners = merged(server, request, target)
     if obj is None:
         obj = target.live
@@ -98,7 +97,7 @@ def merged(server: ApiServer, request: Request, target: Target) -> Applied:
     owners = target.owners
     if not owners and target.live:
         first = Writer(BEFORE_FIRST_APPLY, target.api_version, target.subresource)
-        owners = after_update(owners, {}, target.live, first, now, target.version_of)
+        owners = after_update(owners, {}, target.live, first, now, target.structure)
     try:
         applied = _applied(owners, target, config, writer, now, force=options.force)
     except UntypableError as error:
@@ -115,7 +114,7 @@ def merged(server: ApiServer, request: Request, target: Target) -> Applied:
         raise bad_request(text)
     if options.field_validation in ("", "Warn"):
         server.warnings += problems
-    return Applied(None if obj is None else decoded(obj, target.definition), applied.owners)
+    return Applied(None if obj is None else decoded(obj, target.structure.definition), applied.owners)
 
 
 def _check_config(config: Any, target: Target) -> None:
@@ -133,7 +132,7 @@ def _check_config(config: Any, target: Target) -> None:
     metadata = metadata if isinstance(metadata, dict) else {}
     if metadata.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    problem = structure_problem(target.definition, config)
+    problem = structure_problem(target.structure.definition, config)
     if problem:
         place = f"{go_text(metadata.get('namespace', ''))}/{go_text(metadata.get('name', ''))}"
         raise ApiError(500, "", f"failed to create typed patch object ({place}; {named}): {problem}")
@@ -142,7 +141,7 @@ def _check_config(config: Any, target: Target) -> None:
 def _applied(owners: Owners, target: Target, config: Object, writer: Writer, now: str, *, force: bool) -> Applied:
     """The apply; for kubectl, fields that client-side apply has set and nobody changed since are no conflict."""
     try:
-        return after_apply(owners, target.live, config, writer, now, target.version_of, force=force)
+        return after_apply(owners, target.live, config, writer, now, target.structure, force=force)
     except ApplyConflictError as error:
         if writer.name != _KUBECTL:
             raise
@@ -156,7 +155,7 @@ def _applied(owners: Owners, target: Target, config: Object, writer: Writer, now
         )
         if left:
             raise ApplyConflictError(left) from None
-    return after_apply(owners, target.live, config, writer, now, target.version_of, force=True)
+    return after_apply(owners, target.live, config, writer, now, target.structure, force=True)
 
 
 def _fields_last_applied(target: Target) -> FieldSet | None:
@@ -169,12 +168,12 @@ def _fields_last_applied(target: Target) -> FieldSet | None:
         last = json.loads(text) if text else None
         if not isinstance(last, dict) or last.get("apiVersion") != target.api_version:
             return None
-        if structure_problem(target.definition, last):
+        if structure_problem(target.structure.definition, last):
             return None
-        changed = compare(target.definition, last, target.live)
+        changed = compare(target.structure.definition, last, target.live)
     except ValueError:
         return None
-    fields = fields_of(target.definition, last)
+    fields = fields_of(target.structure.definition, last)
     return difference(fields, union(union(changed.modified, changed.added), changed.removed))
 
 

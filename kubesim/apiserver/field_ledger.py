@@ -35,7 +35,7 @@ class Wish(NamedTuple):
 class Step(msgspec.Struct, gc=False):
     """What a write has done to the owners that `previous` tells: `wish` came over the stored `before` (empty: nothing).
 
-    Once `owners` are known the rest is dropped.
+    Once `owners` are known the rest is dropped; `entries` are they as the API shows them, once somebody has seen them.
     """
 
     previous: Step | None
@@ -43,6 +43,7 @@ class Step(msgspec.Struct, gc=False):
     before: Object
     length: int = 1
     owners: Owners | None = None
+    entries: list[Object] | None = None
 
 
 @final
@@ -93,7 +94,7 @@ class FieldLedger:
         """What would be stored in place of `old`, with its `managedFields`."""
         if type(by) is Wish:
             by = Step(None, by, _NOTHING) if old is None else self.step(by, old)
-        return _shown_with(obj, work_out(by))  # type: ignore[arg-type]
+        return _shown_with(obj, by)  # type: ignore[arg-type]
 
     def gone(self, revision: int, obj: Object, last: Object) -> None:
         """An object was deleted at `revision`, as `obj` shows it; its last state was `last`."""
@@ -127,7 +128,8 @@ class FieldLedger:
         items = obj.get("items")
         if items is not None and obj["kind"].endswith("List"):
             return {**obj, "items": [self.shown(item) for item in items]}
-        return _shown_with(obj, self.owners_of(obj)) if "resourceVersion" in obj["metadata"] else obj
+        step = self._steps.get(obj["metadata"].get("resourceVersion", ""))
+        return obj if step is None else _shown_with(obj, step)
 
 
 def weighed(by: Wish, old: Object | None, given: Owners | None, owners: Owners | None) -> Wish | Step:
@@ -148,13 +150,14 @@ def _behind(previous: Step | None, by: Wish, old: Object) -> Step:
     return Step(previous, by, old, length)
 
 
-def _shown_with(obj: Object, owners: Owners) -> Object:
-    """The object with these owners as its `managedFields`."""
-    if not owners:
-        return obj
-    from kubesim.api.ownership.wire import encode
+def _shown_with(obj: Object, step: Step) -> Object:
+    """The object with the owners that a step leads to as its `managedFields`."""
+    entries = step.entries
+    if entries is None:
+        from kubesim.api.ownership.wire import encode
 
-    return {**obj, "metadata": {**obj["metadata"], "managedFields": encode(owners)}}
+        entries = step.entries = encode(work_out(step))
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": entries}} if entries else obj
 
 
 def work_out(step: Step) -> Owners:
@@ -180,6 +183,6 @@ def _after(owners: Owners, step: Step) -> Owners:
     """Upstream: managedfields/internal/{fieldmanager.go:UpdateNoErrors, skipnonapplied.go:Update} @v1.36"""
     if step.wish is None or (not owners and step.before):
         return owners  # An object that is not tracked stays so until it is applied.
-    from kubesim.apiserver.field_versions import update_owners
+    from kubesim.apiserver.field_owning import update_owners
 
     return update_owners(owners, step.before, step.wish)

@@ -35,6 +35,20 @@ def _of_write(options: Options) -> list[Cause]:
     return causes
 
 
+def manager_of_agent(user_agent: str) -> str:
+    """Whom the fields belong to that an HTTP client writes without naming a `fieldManager`.
+
+    Upstream: apiserver/pkg/endpoints/handlers/create.go:prefixFromUserAgent @v1.36
+    """
+    name = ""
+    for letter in user_agent.partition("/")[0]:
+        if letter.isprintable():
+            if len((name + letter).encode()) > FIELD_MANAGER_MAX:
+                break
+            name += letter
+    return name
+
+
 def _of_manager(name: str) -> list[Cause]:
     """Upstream: apis/meta/v1/validation/validation.go:ValidateFieldManager @v1.36"""
     causes = []

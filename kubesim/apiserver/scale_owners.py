@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from kubesim.api.objects import Object
 from kubesim.api.ownership.field_sets import EMPTY, difference, has, of_paths
-from kubesim.api.ownership.managers import APPLY, Manager, Owned, Owners, Version, Writer, after_update
+from kubesim.api.ownership.managers import APPLY, Manager, Owned, Owners, Structure, Writer, after_update
 
 _VERSION = "autoscaling/v1"
-_DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
+SCALE = Structure("io.k8s.api.autoscaling.v1.Scale", EMPTY)
 _SIZE = ("f:spec", "f:replicas")
 _SIZE_ALONE = of_paths([_SIZE])
-
-
-def scale_version(api_version: str) -> Version | None:
-    """The one version of scales."""
-    return Version(_DEFINITION, EMPTY) if api_version == _VERSION else None
 
 
 def to_scale(parents: Owners, api_version: str) -> Owners:
@@ -55,5 +50,5 @@ def scaled_owners(parents: Owners, live: Object, scale: Object, manager: str, ap
     """The workload's owners after an update of its scale."""
     owners = to_scale(parents, api_version)
     if owners:
-        owners = after_update(owners, live, scale, Writer(manager, _VERSION, "scale"), now, scale_version)
+        owners = after_update(owners, live, scale, Writer(manager, _VERSION, "scale"), now, SCALE)
     return from_scale(parents, owners, api_version)

@@ -19,8 +19,6 @@ from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.errors import Cause, bad_request, conflict, invalid
 
 _VERSION, _KIND = "autoscaling/v1", "Scale"
-_DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
-_SUBRESOURCE = "scale"
 
 
 def get_scale(server: ApiServer, request: Request, _identity: Identity) -> Object:
@@ -97,19 +95,19 @@ def _size(scale: Object, name: str) -> int:
 
 def _applied(server: ApiServer, request: Request, old: Object, live: Object) -> tuple[Object, Owners]:
     from kubesim.apiserver.applying import Target, merged
-    from kubesim.apiserver.scale_owners import from_scale, scale_version, to_scale
+    from kubesim.apiserver.scale_owners import SCALE, from_scale, to_scale
 
     parents = server.ledger.owners_of(old)
     owners = to_scale(parents, request.kind.api_version)
-    target = Target(live, owners, _DEFINITION, _VERSION, _KIND, _SUBRESOURCE, scale_version)
+    target = Target(live, owners, SCALE, _VERSION, _KIND, "scale")
     scale, owners = merged(server, request, target)
     return live if scale is None else scale, from_scale(parents, owners, request.kind.api_version)
 
 
 def _owners(
     server: ApiServer, request: Request, identity: Identity, old: Object, live: Object, scale: Object
-) -> Owners | None:
-    """The owners of the workload's fields after the write; None where nobody was tracked, so that nobody is."""
+) -> Owners:
+    """The owners of the workload's fields after the write."""
     from kubesim.apiserver.scale_owners import scaled_owners
 
     manager = request.options.field_manager or identity.manager

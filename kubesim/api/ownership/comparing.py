@@ -38,14 +38,40 @@ _CHANGED: _Nodes = (None, LEAF, None)
 _NEW: _Nodes = (None, None, LEAF)
 
 
+# What nobody can own. Upstream: managedfields/internal/stripmeta.go:NewStripMetaManager @v1.36
+UNOWNED = ("apiVersion", "kind")
+UNOWNED_METADATA = (
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+)
+_NAMES_UNOWNED = frozenset((*UNOWNED, "metadata"))
+_METADATA_UNOWNED = frozenset(UNOWNED_METADATA)
+
+
 def compare(definition_name: str, old: Object, new: Object) -> Comparison:
     """What has happened to an object of this definition; `{}` stands for one that was not there.
+
+    What nobody can own is left out.
 
     Raises:
         UntypableError: a list has an item that cannot be told from others.
     """
-    removed, modified, added = _compare(shape_of_definition(definition_name), old, new)
-    return Comparison(removed or EMPTY, modified or EMPTY, added or EMPTY)
+    shape = shape_of_definition(definition_name)
+    found = _compare_fields(shape, old, new, _NAMES_UNOWNED)
+    metadata = shape.below("metadata")
+    before, after = old.get("metadata") or ZERO, new.get("metadata") or ZERO
+    if metadata is not None and before is not after:
+        for tree, below in zip(found, _compare_fields(metadata, before, after, _METADATA_UNOWNED), strict=True):
+            if below:
+                tree["f:metadata"] = below
+    return Comparison(*found)
 
 
 def _compare(shape: Shape, old: Any, new: Any) -> _Nodes:
@@ -65,9 +91,9 @@ def _compare_parts(shape: Shape, old: Any, new: Any) -> _Nodes:
         found = _compare_fields(shape, old, new)
     else:
         found = _compare_items(shape, [] if old is ABSENT else old or [], [] if new is ABSENT else new or [])
-    if old is not ABSENT and new is not ABSENT and not any(found):
-        return _SAME
     removed, modified, added = found
+    if old is not ABSENT and new is not ABSENT and not removed and not modified and not added:
+        return _SAME
     return node(new is ABSENT, removed), node(False, modified), node(old is ABSENT, added)
 
 
@@ -83,16 +109,25 @@ def _is_void(value: Any) -> bool:
     return value is ABSENT or not value
 
 
-def _compare_fields(shape: Shape, old: Any, new: Any) -> tuple[FieldSet, FieldSet, FieldSet]:
+def _compare_fields(
+    shape: Shape, old: Any, new: Any, skipped: frozenset[str] = frozenset()
+) -> tuple[FieldSet, FieldSet, FieldSet]:
     found: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
-    for name in shape.names(old, new):
-        before, after = shape.part(old, name), shape.part(new, name)
+    for name in shape.names_that_differ(old, new):
         below = shape.below(name)
-        if before is after or below is None:
+        if below is None or name in skipped:
             continue
-        for tree, children in zip(found, _compare(below, before, after), strict=True):
-            if children is not None:
-                tree[f"f:{name}"] = children
+        before, after = shape.part(old, name), shape.part(new, name)
+        if before is after:
+            continue
+        removed, modified, added = _compare(below, before, after)
+        element = f"f:{name}"
+        if removed is not None:
+            found[0][element] = removed
+        if modified is not None:
+            found[1][element] = modified
+        if added is not None:
+            found[2][element] = added
     return found
 
 
@@ -101,9 +136,10 @@ def _compare_items(shape: Shape, old: list[Any], new: list[Any]) -> tuple[FieldS
     found: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
     for element in dict.fromkeys((*before, *after)):
         children = _compare_item(shape, before.get(element, []), after.get(element, []))
-        for tree, below in zip(found, children, strict=True):
-            if below is not None:
-                tree[element] = below
+        if children is not _SAME:
+            for tree, below in zip(found, children, strict=True):
+                if below is not None:
+                    tree[element] = below
     return found
 
 

@@ -84,28 +84,32 @@ def without(first: FieldSet, second: FieldSet) -> FieldSet:
 
 
 def _difference(first: FieldSet, second: FieldSet, is_deep: bool) -> FieldSet:
-    result: FieldSet = {}
-    is_same = True
-    for element, tree in first.items():
-        other = second.get(element)
-        if other is None:
-            result[element] = tree
+    result: FieldSet | None = None
+    for element, other in second.items():
+        tree = first.get(element)
+        if tree is None or element == _SELF:
             continue
         left = None if is_deep and _is_member(other) else _node_difference(tree, other, is_deep)
-        is_same = is_same and left is tree
-        if left is not None:
+        if left is tree:
+            continue
+        if result is None:
+            result = {**first}
+        if left is None:
+            del result[element]
+        else:
             result[element] = left
-    return first if is_same else result
+    return first if result is None else result
 
 
 def _node_difference(tree: FieldSet, other: FieldSet, is_deep: bool) -> FieldSet | None:
-    is_member = _is_member(tree) and not _is_member(other)
-    children = {element: child for element, child in tree.items() if element != _SELF}
-    below = {element: child for element, child in other.items() if element != _SELF}
-    left = _difference(children, below, is_deep) if children and below else children
-    if left is children and is_member == _is_member(tree):
+    if not tree:
+        return None if _is_member(other) else tree
+    left = _difference(tree, other, is_deep)
+    if _SELF in tree and _is_member(other):
+        return {element: below for element, below in left.items() if element != _SELF} or None
+    if left is tree:
         return tree
-    return node(is_member, left)
+    return LEAF if len(left) == 1 and _SELF in left else left or None
 
 
 def intersection(first: FieldSet, second: FieldSet) -> FieldSet:

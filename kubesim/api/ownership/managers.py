@@ -8,11 +8,10 @@ Upstream: structured-merge-diff/v6/merge/update.go, apimachinery/pkg/util/manage
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from kubesim.api.objects import Object
-from kubesim.api.ownership.comparing import Comparison, compare, fields_of
+from kubesim.api.ownership.comparing import UNOWNED, UNOWNED_METADATA, Comparison, compare, fields_of
 from kubesim.api.ownership.field_sets import EMPTY, FieldSet, difference, intersection, of_paths, union, without
 from kubesim.api.ownership.merging import merge, remove, with_parents
 
@@ -21,26 +20,11 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 _ANCIENT = "ancient-changes"
 # Upstream: managedfields/internal/fieldmanager.go:DefaultMaxUpdateManagers
 _UPDATERS_MAX = 10
-# Upstream: managedfields/internal/stripmeta.go:NewStripMetaManager
 _STRIPPED = of_paths(
     [
-        ("f:apiVersion",),
-        ("f:kind",),
         ("f:metadata",),
-        *(
-            ("f:metadata", f"f:{name}")
-            for name in (
-                "name",
-                "namespace",
-                "creationTimestamp",
-                "selfLink",
-                "uid",
-                "clusterName",
-                "generation",
-                "managedFields",
-                "resourceVersion",
-            )
-        ),
+        *((f"f:{name}",) for name in UNOWNED),
+        *(("f:metadata", f"f:{name}") for name in UNOWNED_METADATA),
     ]
 )
 
@@ -79,16 +63,12 @@ Owners = dict[Manager, Owned]
 NOBODY: Owners = {}
 
 
-class Version(NamedTuple):
-    """What is known of one version of a kind: its definition, and what the strategy of the subresource written to
-    resets, which nobody can own by that write."""
+class Structure(NamedTuple):
+    """What is written to: the object's definition, and what the strategy of the subresource puts back, so that nobody
+    can own it by that write."""
 
     definition: str
     resets: FieldSet
-
-
-# Versions by `apiVersion`; a version that there is no longer has none.
-FindVersion = Callable[[str], Version | None]
 
 
 class Conflict(NamedTuple):
@@ -106,18 +86,17 @@ class ApplyConflictError(Exception):
         self.conflicts = conflicts
 
 
-def after_update(
-    owners: Owners, old: Object, new: Object, writer: Writer, time: str, version_of: FindVersion
-) -> Owners:
+def after_update(owners: Owners, old: Object, new: Object, writer: Writer, time: str, structure: Structure) -> Owners:
     """The owners after a create, update or patch that made `new` of `old` (`{}`: it is new).
+
+    Owners that name fields in another version than the writer's are dropped, as no kind has two that can be converted.
 
     Raises:
         UntypableError: an item of a list cannot be told from others.
     """
-    comparison, owners = _taken(owners, old, new, writer.api_version, None, version_of)
-    version = _known(version_of, writer.api_version)
-    fields = without(union(comparison.modified, comparison.added), version.resets)
-    fields = difference(fields, _STRIPPED)
+    comparison = compare(structure.definition, old, new).ignoring(structure.resets)
+    fields = union(comparison.modified, comparison.added)
+    owners = _left(owners, comparison, fields, writer.api_version, None)
     if not fields:
         return owners
     manager = writer.manager(UPDATE)
@@ -127,38 +106,19 @@ def after_update(
     return _capped({**owners, manager: Owned(fields, writer.api_version, time)})
 
 
-def _known(version_of: FindVersion, api_version: str) -> Version:
-    version = version_of(api_version)
-    if version is None:
-        raise LookupError(api_version)
-    return version
-
-
-def _taken(
-    owners: Owners, old: Object, new: Object, api_version: str, mine: Manager | None, version_of: FindVersion
-) -> tuple[Comparison, Owners]:
-    """The comparison in the version written, and the owners without what others lose to `new`."""
-    comparisons: dict[str, Comparison] = {}
-
-    def compared(name: str, version: Version) -> Comparison:
-        if name not in comparisons:
-            found = compare(version.definition, old, new)
-            comparisons[name] = found.ignoring(version.resets)
-        return comparisons[name]
-
+def _left(owners: Owners, comparison: Comparison, changed: FieldSet, api_version: str, mine: Manager | None) -> Owners:
+    """The owners without what all but one lose to a write, and without those that have nothing left."""
     left: Owners = {}
     for manager, owned in owners.items():
-        version = version_of(owned.api_version)
         if manager == mine:
             left[manager] = owned
-        elif version is not None:
-            removed, modified, added = compared(owned.api_version, version)
-            fields = difference(difference(owned.fields, union(modified, added)), removed)
+        elif owned.api_version == api_version:
+            fields = difference(difference(owned.fields, changed), comparison.removed)
             if fields is owned.fields:
                 left[manager] = owned
             elif fields:
                 left[manager] = owned._replace(fields=fields)
-    return compared(api_version, _known(version_of, api_version)), left
+    return left
 
 
 def _capped(owners: Owners) -> Owners:
@@ -211,7 +171,7 @@ class Applied(NamedTuple):
 
 
 def after_apply(
-    owners: Owners, live: Object, config: Object, writer: Writer, time: str, version_of: FindVersion, *, force: bool
+    owners: Owners, live: Object, config: Object, writer: Writer, time: str, structure: Structure, *, force: bool
 ) -> Applied:
     """What applying `config` to `live` (`{}`: there is none) makes of it and of its owners.
 
@@ -219,16 +179,19 @@ def after_apply(
         ApplyConflictError: others own fields that would change, and force is not used.
         UntypableError: an item of a list cannot be told from others.
     """
-    version = _known(version_of, writer.api_version)
-    merged = merge(version.definition, live, config)
+    definition = structure.definition
+    merged = merge(definition, live, config)
     manager = writer.manager(APPLY)
     last = owners.get(manager)
-    fields = without(fields_of(version.definition, config), version.resets)
+    fields = without(fields_of(definition, config), structure.resets)
     owners = {**owners, manager: Owned(fields, writer.api_version, last.time if last is not None else "")}
-    merged = _pruned(merged, owners, last, version_of)
+    if last is not None and last.fields and last.api_version == writer.api_version:
+        merged = _pruned(definition, merged, owners, last)
+    comparison = compare(definition, live, merged).ignoring(structure.resets)
+    changed = union(comparison.modified, comparison.added)
     if not force:
-        _check_conflicts(owners, live, merged, manager, version_of)
-    _, owners = _taken(owners, live, merged, writer.api_version, manager, version_of)
+        _check_conflicts(owners, changed, writer.api_version, manager)
+    owners = _left(owners, comparison, changed, writer.api_version, manager)
     is_same = merged == live
     mine = owners.pop(manager)
     stripped = difference(mine.fields, _STRIPPED)
@@ -237,30 +200,21 @@ def after_apply(
     return Applied(None if is_same else merged, owners)
 
 
-def _check_conflicts(owners: Owners, live: Object, new: Object, mine: Manager, version_of: FindVersion) -> None:
+def _check_conflicts(owners: Owners, changed: FieldSet, api_version: str, mine: Manager) -> None:
     conflicts = []
     for manager, owned in owners.items():
-        version = version_of(owned.api_version)
-        if manager == mine or version is None:
-            continue
-        found = compare(version.definition, live, new)
-        _, modified, added = found.ignoring(version.resets)
-        shared = intersection(owned.fields, union(modified, added))
-        if shared:
+        shared = intersection(owned.fields, changed)
+        if shared and manager != mine and owned.api_version == api_version:
             conflicts.append(Conflict(manager, owned._replace(fields=shared)))
     if conflicts:
         raise ApplyConflictError(tuple(sorted(conflicts, key=lambda each: identity_text(each.manager))))
 
 
-def _pruned(merged: Object, owners: Owners, last: Owned | None, version_of: FindVersion) -> Object:
+def _pruned(definition: str, merged: Object, owners: Owners, last: Owned) -> Object:
     """`merged` without what its applier named the last time, names no more, and nobody else owns.
 
     Upstream: structured-merge-diff/v6/merge/update.go:prune, addBackOwnedItems, addBackDanglingItems
     """
-    version = None if last is None else version_of(last.api_version)
-    if last is None or version is None or not last.fields:
-        return merged
-    definition = version.definition
     named = with_parents(definition, last.fields)
     pruned = remove(definition, merged, named)
     kept = EMPTY

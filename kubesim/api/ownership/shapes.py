@@ -9,7 +9,6 @@ structured-merge-diff/v6/typed/helpers.go, structured-merge-diff/v6/value/{refle
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, final
 
@@ -67,17 +66,20 @@ class Shape:
             }
         return self._parts
 
-    def names(self, *values: Any) -> Iterator[str]:
-        """The fields that any of the values may have."""
-        seen: dict[str, None] = {}
-        for value in values:
-            if value and value is not ABSENT:
-                seen.update(dict.fromkeys(value))
+    def names_that_differ(self, old: Any, new: Any) -> dict[str, None]:
+        """The fields in which two structs or maps may differ; either may be absent or null."""
+        if type(old) is dict and type(new) is dict:
+            names = {name: None for name, value in new.items() if old.get(name) is not value}
+            for name in old:
+                if name not in new:
+                    names[name] = None
+            return names
+        names = dict.fromkeys(old) if type(old) is dict else dict.fromkeys(new) if type(new) is dict else {}
         if self.kind == "struct":
             for name, (_, presence, _zero) in self.parts.items():
                 if presence == "z":
-                    seen[name] = None
-        return iter(seen)
+                    names[name] = None
+        return names
 
     def part(self, value: Any, name: str) -> Any:
         """A field of a stored struct or map as Go would encode it, `ABSENT` where that leaves it out."""

@@ -13,7 +13,7 @@ from kubesim.api.ownership.comparing import compare, fields_of
 from kubesim.api.ownership.managers import (
     NOBODY,
     ApplyConflictError,
-    Version,
+    Structure,
     Writer,
     after_apply,
     after_update,
@@ -22,6 +22,7 @@ from kubesim.api.ownership.wire import decode, encode
 
 DEPLOYMENT = "io.k8s.api.apps.v1.Deployment"
 VERSION = "apps/v1"
+STRUCTURE = Structure(DEPLOYMENT, field_sets.EMPTY)
 NOW = "2026-01-01T00:00:00Z"
 _IGNORED = ("f:apiVersion", "f:kind", "f:metadata")
 
@@ -125,12 +126,8 @@ def deployments(draw):
 managers = st.sampled_from(["one", "two", "three"])
 
 
-def _find(api_version):
-    return Version(DEPLOYMENT, field_sets.EMPTY) if api_version == VERSION else None
-
-
 def _apply(owners, live, config, manager, *, force=False):
-    return after_apply(owners, live, config, Writer(manager, VERSION), NOW, _find, force=force)
+    return after_apply(owners, live, config, Writer(manager, VERSION), NOW, STRUCTURE, force=force)
 
 
 def _leaves(fields):
@@ -151,10 +148,10 @@ def _real(paths):
 @given(deployments(), st.lists(st.tuples(managers, deployments()), max_size=5))
 def test_owners_cover_exactly_what_is_there(first, updates):
     """After any updates every leaf of the object is owned by one updater alone, and nothing else is owned."""
-    owners = after_update(NOBODY, {}, first, Writer("one", VERSION), NOW, _find)
+    owners = after_update(NOBODY, {}, first, Writer("one", VERSION), NOW, STRUCTURE)
     live = first
     for manager, new in updates:
-        owners = after_update(owners, live, new, Writer(manager, VERSION), NOW, _find)
+        owners = after_update(owners, live, new, Writer(manager, VERSION), NOW, STRUCTURE)
         live = new
 
     there = _real(_leaves(compare(DEPLOYMENT, {}, live).added) | _leaves(compare(DEPLOYMENT, {}, live).modified))
@@ -213,7 +210,7 @@ def test_who_gives_everything_up_takes_nothing_from_others(mine, theirs):
 @given(deployments(), deployments())
 def test_a_conflict_is_about_what_would_change(live, config):
     """An apply without force is refused exactly where it would change a value that somebody else owns."""
-    owners = after_update(NOBODY, {}, live, Writer("one", VERSION), NOW, _find)
+    owners = after_update(NOBODY, {}, live, Writer("one", VERSION), NOW, STRUCTURE)
     forced = _apply(owners, live, config, "two", force=True)
     changed = compare(DEPLOYMENT, live, forced.obj or live)
     taken = field_sets.intersection(_owned(owners), field_sets.union(changed.modified, changed.added))
@@ -230,8 +227,8 @@ def test_a_conflict_is_about_what_would_change(live, config):
 @given(deployments(), deployments())
 def test_owners_are_read_as_they_are_shown(first, second):
     """`managedFields` hold all that is known."""
-    owners = after_update(NOBODY, {}, first, Writer("one", VERSION), NOW, _find)
-    owners = after_update(owners, first, second, Writer("two", VERSION, "status"), NOW, _find)
+    owners = after_update(NOBODY, {}, first, Writer("one", VERSION), NOW, STRUCTURE)
+    owners = after_update(owners, first, second, Writer("two", VERSION, "status"), NOW, STRUCTURE)
     owners = _apply(owners, second, first, "three", force=True).owners
 
     assert decode(encode(owners)) == owners

@@ -1,4 +1,4 @@
-"""The versions of a kind as the owners of its fields know them, and what a write through each cannot own.
+"""What a write to a kind makes of the owners of its fields, and what it cannot own.
 
 Upstream: pkg/registry/<group>/<kind>/strategy.go:GetResetFields @v1.36
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kubesim.api.objects import Object
 from kubesim.api.ownership.field_sets import EMPTY, FieldSet, of_paths
-from kubesim.api.ownership.managers import FindVersion, Owners, Version, Writer, after_update
+from kubesim.api.ownership.managers import Owners, Structure, Writer, after_update
 from kubesim.api.ownership.shapes import UntypableError
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
@@ -47,25 +47,12 @@ def resets(kind: Kind, subresource: str) -> FieldSet:
     return _OF_STATUS if subresource == "status" else _OF_ALL
 
 
-def versions_of(kind: Kind, subresource: str) -> FindVersion:
-    """The versions in which objects of a kind can be seen, for a write through one of them: that one alone.
-
-    No kind here is served in two versions of one group. Where one is served by two groups, as Events are, upstream
-    cannot convert between them either, and drops the other group's owners.
-    """
-
-    def find(api_version: str) -> Version | None:
-        return Version(kind.schema, resets(kind, subresource)) if api_version == kind.api_version else None
-
-    return find
-
-
 def update_owners(owners: Owners, before: Object, by: Wish) -> Owners:
     """The owners after a write over `before`; none where the objects cannot be compared: upstream clears them then."""
     kind = by.kind
     writer = Writer(by.manager, kind.api_version, by.subresource)
+    structure = Structure(kind.schema, resets(kind, by.subresource))
     try:
-        find = versions_of(kind, by.subresource)
-        return after_update(owners, before, by.wanted, writer, to_time(by.at_ns), find)
+        return after_update(owners, before, by.wanted, writer, to_time(by.at_ns), structure)
     except UntypableError:
         return {}
