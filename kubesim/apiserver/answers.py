@@ -1,4 +1,4 @@
-"""What the API server answers where that is not simply the object: deprecations, names that are taken, deletions."""
+"""What the API server answers where that is not simply the object: names that are taken, deletions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ from typing import Any
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
 from kubesim.errors import ApiError, already_exists, generated_name_taken
-
-# Upstream: staging/src/k8s.io/api/core/v1/types.go: +k8s:prerelease-lifecycle-gen:deprecated
-_DEPRECATED = {
-    "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
-    "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
-}
-
-
-def deprecations(kind: Kind) -> list[str]:
-    """The warnings that every request for a kind gets. Upstream: apiserver/pkg/endpoints/deprecation @v1.36"""
-    warning = _DEPRECATED.get(kind.resource)
-    return [] if warning is None else [warning]
 
 
 def taken(kind: Kind, metadata: Object, found: Object) -> ApiError:

@@ -17,7 +17,7 @@ from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.api.validation import validate_create, validate_status_update, validate_update
 from kubesim.apiserver.admission import admit_create, check_namespace, check_namespace_delete
-from kubesim.apiserver.answers import deleted, deprecations, taken
+from kubesim.apiserver.answers import deleted, taken
 from kubesim.apiserver.client_owners import split_owners
 from kubesim.apiserver.conversion import from_stored, stored_kind, to_stored
 from kubesim.apiserver.decoding import check_body, check_name, decode, decode_patched
@@ -111,7 +111,7 @@ class ApiServer:
             TryAgain: the server holds the request; ask again after the time it names, with `attempt` one higher.
         """
         self.requests += 1
-        self.warnings = [] if identity.is_trusted else deprecations(request.kind)
+        self.warnings = []
         self.has_created = False
         if request.options is not NO_OPTIONS:
             check_options(request)
