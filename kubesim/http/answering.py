@@ -20,9 +20,10 @@ from kubesim.apiserver.pod_admission import TryAgain
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.errors import ApiError, bad_request
 from kubesim.http import reviews
-from kubesim.http.bodies import read_object, read_patch
+from kubesim.http.bodies import media_type, read_object, read_patch
 from kubesim.http.discovery import subresource_kind, subresource_verbs
-from kubesim.http.negotiation import negotiate
+from kubesim.http.duplicates import duplicates_in
+from kubesim.http.negotiation import PROTOBUF, negotiate
 from kubesim.http.pace import Pace
 from kubesim.http.parameters import delete_options, list_options, write_options
 from kubesim.http.shapes import Shapes
@@ -78,11 +79,12 @@ class Answering:
         request = self._read(verb, call)
         if isinstance(request, Reply):
             return request
-        kind, name = target.kind, target.name
-        is_new = verb in ("update", "patch") and self._server.find(kind, target.namespace, name) is None
         obj = await self._carry_out(request, call.identity)
-        code = 201 if verb == "create" or is_new else 200
-        return self._shaped(call, obj, code, is_create=verb == "create" or is_new)
+        is_new = verb == "create" or self._server.has_created
+        reply = self._shaped(call, obj, 201 if is_new else 200)
+        told = warning_about(target.kind, is_create=is_new) if not target.subresource else ""
+        warnings = (*self._server.warnings, told) if told else tuple(self._server.warnings)
+        return reply._replace(warnings=warnings) if warnings else reply
 
     # --- reading ---
 
@@ -92,7 +94,7 @@ class Answering:
         options = list_options(call.query)
         request = Request("get", target.kind, target.namespace, target.name, target.subresource, None, options)
         obj = self._server.handle(request, call.identity)
-        return self._shapes.of_object(target.kind, obj, form)
+        return self._shapes.of_stored(target.kind, obj, form)
 
     def _list(self, call: Call) -> Reply:
         target = call.target
@@ -115,7 +117,10 @@ class Answering:
             return Request(verb, *place, None, options)  # type: ignore[arg-type]
         if verb == "patch":
             patch_type, patch = read_patch(call.body, call.content_type)
-            return Request("patch", *place, patch, write_options(call.query, "patch", patch_type))
+            options = write_options(call.query, "patch", patch_type)
+            if patch_type == "apply":
+                patch = _sound(kind, {**patch, "metadata": patch.get("metadata") or {}})
+            return Request("patch", *place, patch, options, duplicates_in(call.body, patch))
         expected = subresource_kind(kind, target.subresource)[2] if target.subresource else kind.kind
         obj = read_object(call.body, call.content_type, expected)
         options = write_options(call.query, verb)
@@ -131,7 +136,8 @@ class Answering:
             if verb == "create":
                 check_served(kind)
             obj = _sound(kind, obj)
-        return Request(verb, *place, obj, options)  # type: ignore[arg-type]
+        twice = () if media_type(call.content_type) == PROTOBUF else duplicates_in(call.body, obj)
+        return Request(verb, *place, obj, options, twice)  # type: ignore[arg-type]
 
     @staticmethod
     def _delete_body(call: Call) -> Object | None:
@@ -162,13 +168,10 @@ class Answering:
         self._pace.nudge()
         await passed
 
-    def _shaped(self, call: Call, obj: Object, code: int, *, is_create: bool = False) -> Reply:
-        kind = call.target.kind
+    def _shaped(self, call: Call, obj: Object, code: int) -> Reply:
         if obj.get("kind") == "Status":
             code = obj.get("code", 200)
-        reply = self._shapes.of_object(kind, obj, negotiate(call.accept))._replace(code=code)
-        warning = "" if call.target.subresource else warning_about(kind, is_create=is_create)
-        return reply._replace(headers={**reply.headers, "Warning": f'299 - "{warning}"'}) if warning else reply
+        return self._shapes.of_object(call.target.kind, obj, negotiate(call.accept))._replace(code=code)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -6,6 +6,7 @@ Upstream: apiserver/pkg/storage/cacher/caching_object.go @v1.36
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, final
 
 import msgspec
@@ -20,9 +21,10 @@ _UNSAID: Final = ("kind", "apiVersion")
 
 @final
 class Encoder:
-    """The bytes of the objects that were asked for last."""
+    """The bytes of the objects that were asked for last, as `shown` makes them of stored ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Callable[[Object], Object]) -> None:
+        self.shown = shown
         self._kept: dict[int, tuple[Object, bytes]] = {}
         self._heads: dict[Kind, bytes] = {}
 
@@ -33,7 +35,7 @@ class Encoder:
         found = kept.get(number)
         if found is not None and found[0] is obj:
             return found[1]
-        encoded = _encode({name: value for name, value in obj.items() if name not in _UNSAID})
+        encoded = _encode({name: value for name, value in self.shown(obj).items() if name not in _UNSAID})
         if len(kept) >= _KEPT_MAX:
             # The object is kept as well, so its number cannot become another's while it stands here.
             for oldest in list(kept)[: _KEPT_MAX // 8]:

@@ -60,7 +60,7 @@ class Endpoint:
         from kubesim.http.serving import Serving
 
         self.pace = Pace(cluster.loop, Activity(cluster.store), speed)
-        self._store = cluster.store
+        self._server = cluster.plane.server
         self._compaction: asyncio.TimerHandle | None = None
         certificates = tls = None
         if not is_plain:
@@ -97,7 +97,7 @@ class Endpoint:
         self._compaction = asyncio.get_running_loop().call_later(_COMPACTION_S, self._compact)
 
     def _compact(self) -> None:
-        self._store.compact_periodically()
+        self._server.compact()
         self._schedule_compaction()
 
 

@@ -58,6 +58,21 @@ def _query(text: str) -> Mapping[str, str]:
     return found
 
 
+@lru_cache(1024)
+def _seeing(user: str, user_agent: str) -> Identity:
+    """Who asks over HTTP; without a name of his own a writer is called after his program.
+
+    Upstream: apiserver/pkg/endpoints/handlers/create.go:managerOrUserAgent, prefixFromUserAgent @v1.36
+    """
+    return Identity(user, manager=user_agent.partition("/")[0][:128] or "unknown", sees_owners=True)
+
+
+def _quoted(text: str) -> str:
+    """A warning as it stands in its header. Upstream: apimachinery/pkg/util/net/http.go:NewWarningHeader @v1.36"""
+    plain = "".join(character for character in text if character.isprintable())
+    return plain.replace("\\", "\\\\").replace('"', '\\"')
+
+
 _target = lru_cache(8192)(read_path)
 
 
@@ -69,7 +84,7 @@ class Serving:
         self._pace = pace
         self._streaming = Streaming(server, data_plane, pace)
         self._tls = tls
-        encoder = Encoder()
+        encoder = Encoder(server.ledger.shown)
         shapes = Shapes(server, encoder)
         self._answering = Answering(server, pace, shapes)
         self._watching = Watching(server, encoder, shapes)
@@ -163,6 +178,9 @@ class Serving:
         self._pace.catch_up()
         if target.subresource in STREAMS:
             return await self._streaming.answer(request, target, query)
+        if method in ("GET", "HEAD"):
+            # What is stored is encoded with its owners once, and not for each reader.
+            identity = identity._replace(sees_owners=False)
         body = await _body(request) if request.body_exists else b""
         content_type = headers.get("Content-Type", "")
         self._pace.catch_up()
@@ -182,7 +200,7 @@ class Serving:
         else:
             found = identities.of_certificate(certificate)
         other = headers.get("Impersonate-User")
-        return found if other is None else Identity(other)
+        return _seeing(found.user if other is None else other, headers.get("User-Agent", ""))
 
     async def _watch(
         self, request: web.BaseRequest, target: Target, query: Mapping[str, str], accept: str
@@ -244,6 +262,8 @@ def _response(request: web.BaseRequest, reply: Reply) -> web.Response:
         headers.update(reply.headers)
     if "Cache-Control" not in headers:
         headers.add(*_NOT_CACHED)
+    for warning in reply.warnings:
+        headers.add("Warning", f'299 - "{_quoted(warning)}"')
     body = reply.body
     if len(body) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
         packer = zlib.compressobj(1, zlib.DEFLATED, 31)

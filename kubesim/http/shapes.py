@@ -28,21 +28,27 @@ class Shapes:
         self._loop = server.loop
         self._encoder = encoder
 
+    def of_stored(self, kind: Kind, obj: Object, form: Form) -> Reply:
+        """A stored object."""
+        if form.shape or form.media != JSON or obj.get("kind") != kind.kind:
+            return self.of_object(kind, self._shown(kind, obj), form)
+        return Reply(200, self._encoder.whole(kind, obj) + b"\n")
+
     def of_object(self, kind: Kind, obj: Object, form: Form) -> Reply:
-        """One object."""
+        """What a write has answered."""
         if form.shape:
             obj = self.transformed(kind, obj, form)
-        elif form.media == JSON:
-            if obj.get("kind") == kind.kind and "metadata" in obj:
-                return Reply(200, self._encoder.whole(kind, obj) + b"\n")
-            return Reply(200, self._encoder.plain(obj) + b"\n")
         return self._plain(obj, form)
+
+    def _shown(self, kind: Kind, obj: Object) -> Object:
+        return self._encoder.shown(obj) if obj.get("kind") == kind.kind else obj
 
     def of_list(self, server: ApiServer, target: Target, options: Options, identity: Identity, form: Form) -> Reply:
         """A collection."""
         listed = server.handle(Request("list", target.kind, target.namespace, "", "", None, options), identity)
         if not form.shape and form.media == JSON:
             return Reply(200, self._encoder.list(listed))
+        listed = self._encoder.shown(listed)
         if form.shape:
             listed = self._transformed_list(target.kind, listed, form)
         return self._plain(listed, form)

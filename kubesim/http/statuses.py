@@ -20,6 +20,7 @@ class Reply(NamedTuple):
     body: bytes
     media: str = JSON_TYPE
     headers: dict[str, str] = _NO_HEADERS
+    warnings: tuple[str, ...] = ()
 
 
 def text(body: str, code: int = 200) -> Reply:

@@ -126,9 +126,7 @@ class Watching:
             body = self._encoder.whole(kind, obj)
         else:
             has_columns, stream.has_columns = not stream.has_columns, True
-            shown = (
-                self._shapes.transformed(kind, obj, stream.form, has_columns=has_columns) if stream.form.shape else obj
-            )
+            shown = self._shapes.transformed(kind, self._encoder.shown(obj), stream.form, has_columns=has_columns)
             body = self._encoder.plain(shown)
         return b'{"type":"%b","object":%b}\n' % (event.type.encode(), body)
 

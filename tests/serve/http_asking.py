@@ -18,6 +18,7 @@ class Answer(NamedTuple):
     code: int
     headers: dict[str, str]
     text: bytes
+    warnings: list[str]
 
     @property
     def json(self) -> Any:
@@ -41,7 +42,9 @@ class Asking:
         try:
             connection.request(method, path, data, sent)
             response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read())
+            return Answer(
+                response.status, dict(response.getheaders()), response.read(), response.headers.get_all("Warning", [])
+            )
         finally:
             connection.close()
 

@@ -294,6 +294,45 @@ def test_a_review_is_answered_and_not_stored(ask):
     assert "no authorization" in review.json["status"]["reason"]
 
 
+def test_unknown_and_repeated_fields_are_warned_of(ask):
+    """What the decoder drops is said in warnings, one each; under Strict it is an error."""
+    body = b'{"metadata": {"name": "w"}, "data": {"a": "1", "a": "2"}, "bogus": {"a": 1}}'
+
+    made = ask("POST", MAPS, body)
+    strict = ask("POST", f"{MAPS}?fieldValidation=Strict", body)
+    ask("DELETE", f"{MAPS}/w")
+
+    assert made.code == 201
+    assert made.warnings == ['299 - "unknown field \\"bogus\\""', '299 - "duplicate field \\"data.a\\""']
+    assert made.json["data"] == {"a": "2"}
+    assert strict.json["message"].endswith('strict decoding error: unknown field "bogus", duplicate field "data.a"')
+
+
+def test_what_is_read_has_its_owners(ask, config_map):
+    """Managed fields name the program that wrote, in objects, lists, tables and watches alike."""
+    owner = config_map["metadata"]["managedFields"]
+    listed = ask("GET", f"{MAPS}?fieldSelector=metadata.name%3Da").json
+    table = ask("GET", f"{MAPS}/a", Accept=TABLE).json
+    events = ask.watch(f"{MAPS}?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Da")
+
+    assert [(entry["manager"], entry["operation"]) for entry in owner] == [("unknown", "Update")]
+    found = [ask("GET", f"{MAPS}/a").json, *listed["items"], table["rows"][0]["object"], events[0]["object"]]
+    assert [each["metadata"]["managedFields"] for each in found] == [owner] * 4
+
+
+def test_apply_makes_and_changes(ask):
+    """An apply patch makes what is not there with a 201, and changes it with a 200."""
+    apply = {"Content_Type": "application/apply-patch+yaml"}
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\ndata: {k: '1'}\n"
+
+    codes = [ask("PATCH", f"{MAPS}/p?fieldManager=me", body, **apply).code for _ in range(2)]
+    nameless = ask("PATCH", f"{MAPS}/p", body, **apply)
+    ask("DELETE", f"{MAPS}/p")
+
+    assert codes == [201, 200]
+    assert nameless.json["message"].endswith("fieldManager: Required value: is required for apply patch")
+
+
 def test_what_nothing_acts_on_is_said(ask):
     """A create of a kind that is only stored comes with a warning."""
     path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"

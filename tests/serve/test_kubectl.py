@@ -151,6 +151,19 @@ def test_apply_and_diff(web):
     assert web("diff -f -", changed) == ""
 
 
+def test_apply_on_the_server(web):
+    """Another manager's field is a conflict, until it is taken; what is shown has its owners."""
+    mine = WEB.replace("replicas: 2", "replicas: 1")
+    web("apply --server-side --force-conflicts -f -", WEB)
+    conflict = web.start("apply", "--server-side", "--field-manager=other", "-f", "-", input=mine)
+    taken = web("apply --server-side --field-manager=other --force-conflicts -f -", mine)
+    owners = json.loads(web("get deployment web -o json --show-managed-fields"))["metadata"]["managedFields"]
+
+    assert 'conflict with "kubectl": .spec.replicas' in conflict.stderr
+    assert taken == "deployment.apps/web serverside-applied\n"
+    assert {"kubectl", "other", "kube-controller-manager"} <= {entry["manager"] for entry in owners}
+
+
 def test_edit(web):
     """An editor changes the object."""
     out = web("edit deployment web", KUBE_EDITOR="sed -i s/nginx:1/nginx:3/")
@@ -218,6 +231,8 @@ def test_logs(kubectl):
     assert re.fullmatch(r"20\d\d-\S+T\S+Z line 3\n", kubectl("logs p --tail=1 --timestamps"))
     assert kubectl("logs q --previous") == "once\n"
     assert "container x is not valid for pod p" in kubectl.start("logs", "p", "-c", "x").stderr
+    # It would crash for ever, and nothing would be quiet.
+    kubectl("delete pod q --now")
 
 
 def test_exec_attach_cp(kubectl):
