@@ -6,7 +6,7 @@ Upstream: apiserver/pkg/storage/cacher/caching_object.go @v1.36
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 import msgspec
@@ -54,8 +54,12 @@ class Encoder:
     def list(self, listed: Object) -> bytes:
         """A List object whose items are stored objects."""
         head = _encode({name: value for name, value in listed.items() if name != "items"})[:-1]
+        return b"".join((head, b',"items":[', self.items(listed["items"]), b"]}\n"))
+
+    def items(self, objects: Sequence[Object]) -> bytes:
+        """Stored objects with commas between them."""
         inner = self.inner
-        return b"".join((head, b',"items":[', b",".join([inner(item) for item in listed["items"]]), b"]}\n"))
+        return b",".join([inner(obj) for obj in objects])
 
     @staticmethod
     def plain(value: Any) -> bytes:

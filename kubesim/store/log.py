@@ -95,6 +95,11 @@ class Store:
         """The resource's table, empty if nothing of it was ever stored."""
         return self.tables[resource]
 
+    def written(self, resource: str) -> int:
+        """A number that changes with every write to the resource's table; compaction may change it, too."""
+        table = self.table(resource)
+        return table.history[-1].revision if table.history else table.compacted
+
     def get(self, resource: str, key: tuple[str, str]) -> Object | None:
         return self.tables[resource].objects.get(key)  # type: ignore[call-overload,no-any-return]
 

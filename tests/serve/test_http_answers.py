@@ -194,6 +194,22 @@ def test_a_list_has_items_without_kind(ask):
 
 
 @pytest.mark.usefixtures("config_map")
+def test_a_list_is_of_this_instant(ask):
+    """Lists one after the other show every write between them, in each namespace and selection."""
+    paths = [MAPS, f"{MAPS}?labelSelector=x%3Dy", "/api/v1/configmaps"]
+
+    def counts():
+        return [len(ask("GET", path).json["items"]) for path in paths]
+
+    before = counts()
+    ask("POST", MAPS, {"metadata": {"name": "listed", "labels": {"x": "y"}}})
+    with_it = [counts(), counts()]
+    ask("DELETE", f"{MAPS}/listed")
+
+    assert with_it == [[count + 1 for count in before]] * 2
+    assert counts() == before
+
+
 def test_lists_come_in_pages(ask):
     """With a limit a list has a token for what follows."""
     first = ask("GET", "/api/v1/configmaps?limit=1").json

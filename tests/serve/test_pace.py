@@ -63,7 +63,7 @@ def test_it_runs_until_it_is_quiet(paused):
     pod = paused.call(lambda cluster: cluster.get("pod/p"))
 
     assert passed["quiet"]
-    assert 350 <= passed["passedSeconds"] <= 1800
+    assert 350 <= passed["passedSeconds"] < 3600
     assert "deletionTimestamp" in pod["metadata"]
 
 
@@ -76,7 +76,7 @@ def test_speed_and_quiet_in_python(paused):
     paused.set_speed(1_000_000)
     later = paused.call(lambda cluster: cluster.now_ns)
 
-    assert 700 <= passed < 1500
+    assert 700 <= passed < 3600
     assert paused.call(lambda cluster: cluster.get("pod/p")["status"]["phase"]) == "Running"
     assert later > before
 
