@@ -46,6 +46,11 @@ class ApiError(Exception):
         self.continue_token = continue_token
 
     @property
+    def is_refused(self) -> bool:
+        """Whether nobody listened at the server's port."""
+        return self.reason == "ConnectionRefused"
+
+    @property
     def is_namespace_terminating(self) -> bool:
         """Whether it was refused because its namespace is being deleted. Upstream: api/errors:HasStatusCause @v1.36"""
         return any(cause.reason == "NamespaceTerminating" for cause in self.causes)
@@ -151,6 +156,14 @@ def expired(message: str) -> ApiError:
 def too_many_requests(message: str, retry_after_s: int = 0, causes: Sequence[Cause] = ()) -> ApiError:
     """429: try later; evictions that a budget refuses answer so."""
     return ApiError(429, "TooManyRequests", message, retry_after_s=retry_after_s, causes=causes)
+
+
+def no_answer(message: str, *, is_refused: bool = False) -> ApiError:
+    """Not an answer at all, but what a client sees of a broken connection; `code` is 0 then.
+
+    Where it was refused, nothing has been done; otherwise the request may have been carried out.
+    """
+    return ApiError(0, "ConnectionRefused" if is_refused else "ConnectionLost", message)
 
 
 def internal_error(why: str) -> ApiError:

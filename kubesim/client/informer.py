@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, final
 
+import msgspec
+
 from kubesim.api.objects import Object
 from kubesim.api.requests import NO_OPTIONS, Options, list_all
 from kubesim.api.scheme import Kind
@@ -162,6 +164,7 @@ class Informer:
         # Upstream: client-go/tools/cache/reflector.go:NewReflectorWithOptions @v1.36
         self._backoff = ItemBackoff(800 * MILLISECOND, 30 * SECOND)
         self._failed_ns = 0
+        self._watched_ns = 0
 
     def add_handler(
         self,
@@ -200,8 +203,13 @@ class Informer:
             self._watch = None
 
     def _list(self) -> None:
-        if self._running:
-            self._client.send(list_all(self.kind, options=self._options), self._on_list)
+        if not self._running:
+            return
+        options = self._options
+        if not self.resource_version:
+            # Any state will do, however old; later ones must be as new as what has been seen.
+            options = msgspec.structs.replace(options, resource_version="0")
+        self._client.send(list_all(self.kind, options=options), self._on_list)
 
     def _on_list(self, reply: Reply) -> None:
         if not self._running:
@@ -212,15 +220,42 @@ class Informer:
         self._replace(reply["items"])
         self.resource_version = reply["metadata"]["resourceVersion"]
         self.synced = True
-        self._watch = self._client.watch(self.kind, self.resource_version, self._on_events, self._options)
+        self._open_watch()
+
+    def _open_watch(self) -> None:
+        if self._running:
+            self._watched_ns = self._loop.now_ns
+            self._watch = self._client.watch(self.kind, self.resource_version, self._on_events, self._options)
 
     def _list_later(self) -> None:
-        """Start anew after a back-off, which is forgotten once all has been well for a while."""
+        """Start anew after a back-off."""
+        self._loop.timer(self._next_backoff_ns(), self._list)
+
+    def _next_backoff_ns(self) -> int:
+        """The next wait, which is forgotten once all has been well for a while."""
         now_ns = self._loop.now_ns
         if now_ns - self._failed_ns > _BACKOFF_RESET_NS:
             self._backoff.forget(self)
         self._failed_ns = now_ns
-        self._loop.timer(self._backoff.next_ns(self), self._list)
+        return self._backoff.next_ns(self)
+
+    def _on_watch_end(self, status: Object) -> None:
+        """Watch on from where it ended if that may help, else list again.
+
+        Upstream: client-go/tools/cache/reflector.go:watch, isWatchErrorRetriable, handleAnyWatch @v1.36
+        """
+        self._watch = None
+        is_cut_off = status["code"] == 0
+        if is_cut_off and status["reason"] != "ConnectionRefused":
+            # A watch that ends within a second is very short, and something is wrong with it.
+            if self._loop.now_ns - self._watched_ns >= SECOND:
+                self._open_watch()
+            else:
+                self._list_later()
+        elif is_cut_off or status["code"] == 429:
+            self._loop.timer(self._next_backoff_ns(), self._open_watch)
+        else:
+            self._list_later()
 
     def _replace(self, items: Sequence[Object]) -> None:
         gone = dict(self.lister.objects)
@@ -255,8 +290,7 @@ class Informer:
     def _on_events(self, events: Sequence[WatchEvent]) -> None:
         for kind, obj in events:
             if kind == "ERROR":
-                self._watch = None
-                self._list_later()
+                self._on_watch_end(obj)
                 return
             metadata = obj["metadata"]
             if kind == "DELETED":

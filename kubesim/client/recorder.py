@@ -2,19 +2,20 @@
 
 Similar events are told apart by their message; an equal one raises the count of the one before, more than ten
 different ones in ten minutes are combined, and one object's events from one source are limited to a burst of 25 and
-then one every five minutes.
+then one every five minutes. What finds no API server is tried again, and what comes after it waits.
 Upstream: client-go/tools/record/{event.go,events_cache.go} @v1.36
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, final
 
 from kubesim.api.kinds import EVENT
 from kubesim.api.objects import Object, new_tuple
-from kubesim.api.requests import create, patch
+from kubesim.api.requests import Request, create, patch
 from kubesim.api.timestamps import EPOCH, to_time
-from kubesim.client.port import Client, Reply, ignore_reply
+from kubesim.client.port import Client, Reply
 from kubesim.errors import ApiError
 from kubesim.sim.loop import SECOND, Loop
 
@@ -26,6 +27,14 @@ _SPAM_INTERVAL_NS = 300 * SECOND
 _SPAM_FULL_NS = _SPAM_BURST * _SPAM_INTERVAL_NS
 # 2026-01-01T00:00:00Z in Unix nanoseconds, the instant that virtual time starts from.
 _EPOCH_NS = int(EPOCH.timestamp()) * SECOND
+# Upstream: event.go:maxTriesPerEvent, defaultSleepDuration, maxQueuedEvents @v1.36. The first wait is a random part of
+# the others', so that components do not all come back together; here it is their mean.
+_TRIES_MAX = 12
+_TRY_AGAIN_NS = 10 * SECOND
+_TRY_AGAIN_FIRST_NS = 5 * SECOND
+_WAITING_MAX = 1000
+# What no answer came to: the connection broke, or nothing was heard in time.
+_NO_ANSWER = (0, 504)
 _COMBINED = "(combined from similar events): "
 
 
@@ -112,6 +121,22 @@ def _find_sent(group: _Group, message: str, field_path: str) -> _Sent | None:
 
 
 @final
+class _Delivery:
+    """An Event on its way; called with the answer."""
+
+    __slots__ = ("_recorder", "build_anew", "request", "tries")
+
+    def __init__(self, recorder: Recorder, request: Request, build_anew: Callable[[], Request] | None) -> None:
+        self._recorder = recorder
+        self.request = request
+        self.build_anew = build_anew
+        self.tries = 0
+
+    def __call__(self, reply: Reply) -> None:
+        self._recorder.handle_answer(self, reply)
+
+
+@final
 class Recorder:
     """Writes Events in the name of one component; `host` is the node's name for a kubelet."""
 
@@ -125,6 +150,9 @@ class Recorder:
         # What the last Event was about; several in a row are about the same.
         self._involved: tuple[Object, str, Object] | None = None
         self._subjects: dict[str, dict[str, _Subject]] = {"Normal": {}, "Warning": {}}
+        # The Event that is tried again and again, and those that wait behind it.
+        self._stuck: _Delivery | None = None
+        self._waiting: list[_Delivery] = []
 
     def event(self, obj: Object, type_: str, reason: str, message: str, field_path: str = "") -> None:
         """Record that something happened to `obj`. `type_` is Normal or Warning."""
@@ -149,7 +177,7 @@ class Recorder:
         sent = new_tuple(_Sent, (message, field_path, event["metadata"]["name"], 1, event["firstTimestamp"]))
         group.sent.append(sent)
         if subject.take_token(now_ns):
-            self._client.send(create(EVENT, event), ignore_reply)
+            self._send(create(EVENT, event))
 
     def _count(
         self, subject: _Subject, group: _Group, sent: _Sent, obj: Object, type_: str, reason: str, message: str
@@ -162,16 +190,52 @@ class Recorder:
             return
         changes = {"count": counted.times, "lastTimestamp": to_time(now_ns), "message": message}
 
-        def on_reply(reply: Reply) -> None:
-            if isinstance(reply, ApiError) and reply.code == 404:
-                # The Event has expired meanwhile: it is created anew under its name, with the count so far.
-                event = self._build(obj, type_, reason, message, counted.field_path, now_ns)
-                event["metadata"]["name"] = counted.name
-                event = {**event, "count": counted.times, "firstTimestamp": counted.first}
-                self._client.send(create(EVENT, event), ignore_reply)
+        def build_anew() -> Request:
+            # The Event has expired meanwhile: it is created anew under its name, with the count so far.
+            event = self._build(obj, type_, reason, message, counted.field_path, now_ns)
+            event["metadata"]["name"] = counted.name
+            return create(EVENT, {**event, "count": counted.times, "firstTimestamp": counted.first})
 
         namespace = obj["metadata"].get("namespace", "default")
-        self._client.send(patch(EVENT, namespace, sent.name, changes), on_reply)
+        self._send(patch(EVENT, namespace, sent.name, changes), build_anew)
+
+    def _send(self, request: Request, build_anew: Callable[[], Request] | None = None) -> None:
+        delivery = _Delivery(self, request, build_anew)
+        if self._stuck is None:
+            self._client.send(request, delivery)
+        elif len(self._waiting) < _WAITING_MAX:
+            self._waiting.append(delivery)
+
+    def handle_answer(self, delivery: _Delivery, reply: Reply) -> None:
+        """What became of an Event on its way. Where no answer came, it and all behind it wait."""
+        if not isinstance(reply, ApiError):
+            if self._stuck is delivery:
+                self._go_on()
+        elif reply.code == 404 and delivery.build_anew is not None:
+            delivery.request, delivery.build_anew = delivery.build_anew(), None
+            self._client.send(delivery.request, delivery)
+        elif reply.code in _NO_ANSWER:
+            self._try_again(delivery)
+        elif self._stuck is delivery:
+            self._go_on()
+
+    def _try_again(self, delivery: _Delivery) -> None:
+        if self._stuck is not None and self._stuck is not delivery:
+            self._waiting.append(delivery)
+            return
+        delivery.tries += 1
+        if delivery.tries >= _TRIES_MAX:
+            self._go_on()
+            return
+        self._stuck = delivery
+        delay_ns = _TRY_AGAIN_NS if delivery.tries > 1 else _TRY_AGAIN_FIRST_NS
+        self._loop.post(delay_ns, lambda delivery: self._client.send(delivery.request, delivery), delivery)
+
+    def _go_on(self) -> None:
+        self._stuck = None
+        waiting, self._waiting = self._waiting, []
+        for delivery in waiting:
+            self._client.send(delivery.request, delivery)
 
     def _build(self, obj: Object, type_: str, reason: str, message: str, field_path: str, now_ns: int) -> Object:
         metadata = obj["metadata"]

@@ -27,7 +27,8 @@ from kubesim.apiserver.pod_admission import TryAgain
 from kubesim.apiserver.server import Identity, OnWrite, Write
 from kubesim.cluster.applying import Applier
 from kubesim.cluster.bootstrap import fresh_objects
-from kubesim.cluster.control_plane import ControllerManager, ControlPlane, SchedulerProcess
+from kubesim.cluster.components import ControllerManager, SchedulerProcess
+from kubesim.cluster.control_plane import ControlPlane
 from kubesim.cluster.data_plane import Bodies, DataPlane
 from kubesim.cluster.faults import Faults
 from kubesim.cluster.options import ClusterOptions
@@ -38,7 +39,7 @@ from kubesim.cluster.waiting import Condition
 from kubesim.controllers.base import Controller, ControllerContext
 from kubesim.errors import UserError
 from kubesim.manifests import Manifest
-from kubesim.sim.chooser import Chooser
+from kubesim.sim.chooser import Chooser, Stream
 from kubesim.sim.loop import SECOND, Loop
 from kubesim.sim.trace import Trace
 from kubesim.users.ledger import Audit
@@ -156,6 +157,7 @@ class Cluster:
         """
         attempt = 0
         while True:
+            self.plane.refuse_if_down()
             try:
                 return self.plane.server.handle(request, identity, attempt)
             except TryAgain as held:
@@ -345,6 +347,10 @@ class Cluster:
     def add_controller(self, name: str, make: Callable[[ControllerContext], Controller]) -> None:
         """Run a controller of one's own beside the built-in ones; see `kubesim.controllers.base`."""
         self.controller_manager.add(name, make)
+
+    def stream(self, name: str) -> Stream:
+        """A source of choices of its own, for who disturbs this cluster."""
+        return self._chooser.stream(name)
 
     def listen(self, listener: OnWrite) -> None:
         """Have `listener` called with every write from now on, right after it and before anybody else hears of it."""

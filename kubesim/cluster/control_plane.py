@@ -1,27 +1,38 @@
-"""The API server with its store, and what runs on top of it: kube-controller-manager and the scheduler."""
+"""The API server with its store, and the connections of everything else to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import NamedTuple, final
 
+from kubesim.api.objects import Object
+from kubesim.api.requests import Request
+from kubesim.apiserver.selection import list_objects
 from kubesim.apiserver.server import ApiServer, Identity
-from kubesim.client.informer import InformerFactory
 from kubesim.client.inprocess import InProcessClient
 from kubesim.client.ratelimit import TokenBucket
-from kubesim.client.recorder import Recorder
+from kubesim.client.trouble import END_OF_STREAM, REFUSED, Down, Trouble
 from kubesim.cluster.options import ClusterOptions
-from kubesim.controllers.base import Controller, ControllerContext, Runner
-from kubesim.controllers.registry import CONTROLLERS, LIMIT_FACTORS
-from kubesim.scheduler.scheduler import NAME, Scheduler
+from kubesim.cluster.recording import actor_of
 from kubesim.sim.chooser import Chooser
-from kubesim.sim.loop import MILLISECOND, MINUTE, Loop
+from kubesim.sim.loop import MINUTE, Loop
 from kubesim.store.log import Store
 
 # Upstream: kube-apiserver --etcd-compaction-interval=5m
 _COMPACTION_NS = 5 * MINUTE
-_SYNC_POLL_NS = MILLISECOND
-OnError = Callable[[str, Any, Exception], None]
+_DOWN = Down()
+
+
+class Member(NamedTuple):
+    """A connection: the process that holds it (`kube-controller-manager`, `kubelet/node-1`), and as whom it acts."""
+
+    process: str
+    actor: str
+    client: InProcessClient
+
+    def is_meant(self, by: str) -> bool:
+        """Whether `by` names its process, its actor or all processes of its kind; an empty text names everybody."""
+        return by in ("", self.process, self.actor, self.process.partition("/")[0])
 
 
 @final
@@ -32,15 +43,95 @@ class ControlPlane:
         self.loop = loop
         self.store = Store()
         self.server = ApiServer(loop, self.store, chooser.stream("api-server"))
+        # Called when a trouble begins or ends.
+        self.on_trouble: list[Callable[[], None]] = []
         self._options = options
+        self._members: dict[InProcessClient, Member] = {}
+        self._troubles: list[tuple[str, Trouble]] = []
         if options.compacts:
             loop.post(_COMPACTION_NS, self._compact, None)
 
-    def client(self, user: str, qps: int = 0, burst: int = 0) -> InProcessClient:
+    def client(self, user: str, qps: int = 0, burst: int = 0, process: str = "") -> InProcessClient:
         """A component's connection; a `qps` of 0 means that it limits itself by nothing."""
         limit = TokenBucket(qps, burst) if qps else None
         identity = Identity(user, is_trusted=True, manager=_program(user))
-        return InProcessClient(self.loop, self.server, identity, self._options.latency, limit)
+        client = InProcessClient(self.loop, self.server, identity, self._options.latency, limit)
+        actor = actor_of(user)
+        member = self._members[client] = Member(process or actor, actor, client)
+        for by, trouble in self._troubles:
+            if member.is_meant(by):
+                client.add_trouble(trouble)
+        return client
+
+    def close(self, client: InProcessClient) -> None:
+        """The process that holds a connection is gone."""
+        client.close()
+        self._members.pop(client, None)
+
+    # --- what can be wrong ---
+
+    def members(self, by: str) -> list[Member]:
+        """The connections that `by` names, see `Member.is_meant`."""
+        return [member for member in self._members.values() if member.is_meant(by)]
+
+    def begin_trouble(self, by: str, trouble: Trouble) -> None:
+        """Something is wrong between those that `by` names and the API server, also for those that come later."""
+        self._troubles.append((by, trouble))
+        for member in self.members(by):
+            member.client.add_trouble(trouble)
+        self._tell()
+
+    def end_trouble(self, trouble: Trouble) -> None:
+        """It is well again."""
+        self._troubles = [each for each in self._troubles if each[1] is not trouble]
+        for member in list(self._members.values()):
+            if trouble in member.client.troubles:
+                member.client.end_trouble(trouble)
+        self._tell()
+
+    def troubles_of(self, process: str) -> list[Trouble]:
+        """What is wrong between a whole process, whoever acts in it, and the API server."""
+        return [trouble for by, trouble in self._troubles if by in ("", process)]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the API server's process is gone."""
+        return any(trouble is _DOWN for _, trouble in self._troubles)
+
+    def refuse_if_down(self) -> None:
+        """For those who ask without a client.
+
+        Raises:
+            ApiError: nobody listens at the API server's port.
+        """
+        if self.is_down:
+            raise REFUSED
+
+    def stop_server(self) -> None:
+        """The API server's process is gone: connections break, and new ones are refused."""
+        if self.is_down:
+            return
+        self.begin_trouble("", _DOWN)
+        for member in list(self._members.values()):
+            member.client.break_watches(END_OF_STREAM)
+
+    def start_server(self) -> None:
+        """It is there again. Its watch cache knows nothing of changes from before: who watches on must list anew.
+
+        Upstream: apiserver/pkg/storage/cacher/watch_cache.go:getAllEventsSinceLocked @v1.36
+        """
+        if self.is_down:
+            self.store.compact(self.store.revision)
+            self.end_trouble(_DOWN)
+
+    def freeze(self) -> Callable[[Request], Object]:
+        """A server whose cache stands still at this moment, for lists."""
+        past = self.store.copy()
+        return lambda request: list_objects(past, request.kind, request.namespace, request.options)
+
+    def _tell(self) -> None:
+        for listener in list(self.on_trouble):
+            listener()
 
     def _compact(self, _: None) -> None:
         self.server.compact()
@@ -52,86 +143,3 @@ def _program(user: str) -> str:
     if user.startswith("system:node:"):
         return "kubelet"
     return "kube-controller-manager" if ":serviceaccount:" in user else user.removeprefix("system:")
-
-
-@final
-class ControllerManager:
-    """All controllers of the registry over one set of informers."""
-
-    def __init__(
-        self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions, on_error: OnError | None = None
-    ) -> None:
-        self._loop = plane.loop
-        self._plane = plane
-        self._chooser = chooser
-        self._limits = options.limits
-        self._on_error = on_error
-        self.informers = InformerFactory(plane.loop, plane.client("system:kube-controller-manager"))
-        self.controllers: dict[str, Controller] = {}
-        self._clients: dict[str, InProcessClient] = {}
-        self._runners: dict[str, list[Runner]] = {}
-        for name, make in CONTROLLERS.items():
-            self._make(name, make)
-        self.informers.start()
-        self._start_when_synced(None)
-
-    def add(self, name: str, make: Callable[[ControllerContext], Controller]) -> None:
-        """Run one more controller in this process, with a service account and a limit of its own."""
-        self._make(name, make)
-        self.informers.start()
-        self._start_when_synced(None)
-
-    def _make(self, name: str, make: Callable[[ControllerContext], Controller]) -> None:
-        limits, loop = self._limits, self._loop
-        qps, burst = (limits.controller_qps, limits.controller_burst) if limits else (0, 0)
-        qps_factor, burst_factor = LIMIT_FACTORS.get(name, (1, 1))
-        user = f"system:serviceaccount:kube-system:{name}"
-        client = self._plane.client(user, qps * qps_factor, burst * burst_factor)
-        # Events go through the same client but are sent by a goroutine of their own, limited by the same bucket.
-        recorder = Recorder(loop, client, name)
-        context = ControllerContext(loop, client, self.informers, recorder, self._chooser.stream(name))
-        self._clients[name] = client
-        self.controllers[name] = make(context)
-
-    def _start_when_synced(self, _: None) -> None:
-        if not self.informers.synced:
-            self._loop.post(_SYNC_POLL_NS, self._start_when_synced, None)
-            return
-        for name, controller in self.controllers.items():
-            if name not in self._runners:
-                client, report = self._clients[name], self._reporter(name)
-                runners = [Runner(self._loop, client, worker, report) for worker in controller.workers]
-                self._runners[name] = runners
-                for runner in runners:
-                    runner.start()
-
-    def _reporter(self, name: str) -> Callable[[Any, Exception], None] | None:
-        report = self._on_error
-        return None if report is None else lambda key, error: report(name, key, error)
-
-    def stop(self) -> None:
-        """The process ends where it stands."""
-        self.informers.stop()
-        for runners in self._runners.values():
-            for runner in runners:
-                runner.stop()
-
-
-@final
-class SchedulerProcess:
-    """The default scheduler with informers of its own."""
-
-    def __init__(self, plane: ControlPlane, chooser: Chooser, options: ClusterOptions) -> None:
-        limits = options.limits
-        qps, burst = (limits.scheduler_qps, limits.scheduler_burst) if limits else (0, 0)
-        client = plane.client("system:kube-scheduler", qps, burst)
-        # Informers list and watch; upstream's limit does not hold long-running requests back.
-        self._informers = InformerFactory(plane.loop, plane.client("system:kube-scheduler"))
-        recorder = Recorder(plane.loop, client, NAME)
-        self.scheduler = Scheduler(plane.loop, client, self._informers, recorder, chooser.stream(NAME))
-        self._informers.start()
-
-    def stop(self) -> None:
-        """The process ends where it stands."""
-        self._informers.stop()
-        self.scheduler.stop()

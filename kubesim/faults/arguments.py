@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import msgspec
+
+from kubesim.api.kinds import ALL_KINDS
+from kubesim.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from kubesim.controllers.registry import CONTROLLERS
+
+_PROCESSES: Final = (CONTROLLER_MANAGER, SCHEDULER, "kubelet", "kube-proxy")
 
 
 class Duration(int):
@@ -21,6 +29,51 @@ class NodeName(str):
     """A node by its name; in a file also as node/NAME."""
 
     __slots__ = ()
+
+
+class Choice(str):
+    """One of some names that are known; those that begin with one of `prefixes` are, too."""
+
+    __slots__ = ()
+    what: ClassVar[str]
+    known: ClassVar[tuple[str, ...]]
+    prefixes: ClassVar[tuple[str, ...]] = ()
+
+
+class Component(Choice):
+    """A client of the API server: a whole process, or one of the controllers in kube-controller-manager."""
+
+    __slots__ = ()
+    what = "component"
+    prefixes = ("kubelet/",)
+    known = (*_PROCESSES, *CONTROLLERS)
+
+
+class KindName(Choice):
+    """A kind by its singular, such as pod."""
+
+    __slots__ = ()
+    what = "kind"
+    known = tuple(kind.singular for kind in ALL_KINDS)
+
+
+class PriorityLevel(Choice):
+    """Whose requests share a queue of the API server; an empty text means all of them.
+
+    Upstream: apiserver/pkg/apis/flowcontrol/bootstrap/default.go @v1.36
+    """
+
+    __slots__ = ()
+    what = "priority level"
+    known = ("", "workload-high", "system", "node-high")
+
+
+class Leader(Choice):
+    """A component of which one replica works and the others wait."""
+
+    __slots__ = ()
+    what = "leader"
+    known = (CONTROLLER_MANAGER, SCHEDULER)
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -106,3 +159,70 @@ class Undo(Argument, frozen=True, kw_only=True):
 
     of: Reference
     revision: int = 0
+
+
+class Nothing(Argument, frozen=True, kw_only=True):
+    """There is only one thing that can be meant."""
+
+
+class Slowness(Argument, frozen=True, kw_only=True):
+    """By how much longer requests take, and how much later events of watches come; `by` narrows it to one client."""
+
+    by: Component = Component("")
+    added: Duration = Duration(2_000_000_000)
+
+
+class Overload(Argument, frozen=True, kw_only=True):
+    """The share of requests of a priority level that are turned away with 429 and Retry-After: 1."""
+
+    level: PriorityLevel = PriorityLevel("")
+    share: float = 0.5
+
+
+class Conflicts(Argument, frozen=True, kw_only=True):
+    """The share of updates (of one kind) that find that somebody was quicker."""
+
+    by: Component = Component("")
+    of: KindName = KindName("")
+    share: float = 0.5
+
+
+class LostReplies(Argument, frozen=True, kw_only=True):
+    """How many of the next writes (of one kind) are done without their sender hearing of it; 0 means all."""
+
+    by: Component = Component("")
+    of: KindName = KindName("")
+    number: int = 1
+
+
+class Watches(Argument, frozen=True, kw_only=True):
+    """The watches of one client or all, on one kind or all."""
+
+    by: Component = Component("")
+    of: KindName = KindName("")
+
+
+class LateWatches(Argument, frozen=True, kw_only=True):
+    """By how much later the events of watches come."""
+
+    by: Component = Component("")
+    of: KindName = KindName("")
+    delay: Duration = Duration(5_000_000_000)
+
+
+class Lag(Argument, frozen=True, kw_only=True):
+    """By how much a component sees later what has happened."""
+
+    delay: Duration = Duration(2_000_000_000)
+
+
+class CrashComponent(Argument, frozen=True, kw_only=True):
+    """kube-controller-manager, kube-scheduler, or one controller by its name."""
+
+    of: Component
+
+
+class ChangeLeader(Argument, frozen=True, kw_only=True):
+    """A component of which one replica works."""
+
+    of: Leader = Leader(CONTROLLER_MANAGER)

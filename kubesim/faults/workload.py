@@ -39,7 +39,7 @@ def _delete(cluster: Cluster, target: Delete, namespace: str) -> Injection:
         pod = choose_pod(cluster, target.of, namespace, target.index)
         own, space, subject = f"pod/{pod['metadata']['name']}", pod["metadata"]["namespace"], name_of(pod)
     else:
-        (own, space), subject = split_reference(target.of, namespace), target.of
+        (own, space), subject = split_reference(target.of, namespace), str(target.of)
     cluster.delete(own, space, grace_period_s=target.grace_seconds)
     return Injection(subject)
 
@@ -53,24 +53,24 @@ def _evict(cluster: Cluster, target: PodTarget, namespace: str) -> Injection:
 def _scale(cluster: Cluster, scale: Scale, namespace: str) -> Injection:
     own, space = split_reference(scale.of, namespace)
     cluster.scale(own, scale.replicas, space)
-    return Injection(scale.of)
+    return Injection(str(scale.of))
 
 
 def _set_image(cluster: Cluster, change: SetImage, namespace: str) -> Injection:
     own, space = split_reference(change.of, namespace)
     cluster.set_image(own, change.image, change.container, space)
-    return Injection(change.of)
+    return Injection(str(change.of))
 
 
 def _restart_rollout(cluster: Cluster, target: Workload, namespace: str) -> Injection:
     cluster.restart_rollout(*split_reference(target.of, namespace))
-    return Injection(target.of)
+    return Injection(str(target.of))
 
 
 def _undo_rollout(cluster: Cluster, undo: Undo, namespace: str) -> Injection:
     own, space = split_reference(undo.of, namespace)
     cluster.undo_rollout(own, undo.revision, space)
-    return Injection(undo.of)
+    return Injection(str(undo.of))
 
 
 WORKLOAD_FAULTS: Final = (

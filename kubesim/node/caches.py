@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from kubesim.api.kinds import (
     CONFIG_MAP,
+    NODE,
     PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
     SECRET,
@@ -20,7 +21,7 @@ from kubesim.node.env import service_variables
 from kubesim.node.volumes import TokenVolumes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kubesim.api.objects import Object
     from kubesim.client.informer import InformerFactory
@@ -47,9 +48,17 @@ class ClusterCaches:
         self._attachments = informers.lister(VOLUME_ATTACHMENT)
         self._attachments.add_index(_BY_VOLUME_AND_NODE, _volume_and_node)
         self.tokens = TokenVolumes()
+        # By node name: who is told that others have changed the Node's conditions.
+        self.on_node_doubted: dict[str, Callable[[], None]] = {}
+        informers.informer(NODE).add_handler(on_update=self._look_at_node)
         self.disks: dict[str, Volume] = {}
         self._variables: dict[tuple[str, bool], Mapping[str, str]] = {}
         self._services.add_handler(self._forget, lambda _old, new: self._forget(new), self._forget)
+
+    def _look_at_node(self, _old: Object, node: Object) -> None:
+        tell = self.on_node_doubted.get(node["metadata"]["name"])
+        if tell is not None and any(each["status"] == "Unknown" for each in node["status"].get("conditions") or ()):
+            tell()
 
     def _forget(self, _service: Object) -> None:
         self._variables.clear()

@@ -86,17 +86,19 @@ def image_list(images: Sequence[Image]) -> list[Object]:
 class NodeReporter:
     """Registers the Node and reports its status while the kubelet runs."""
 
-    __slots__ = ("_kubelet", "_run", "node")
+    __slots__ = ("_has_look", "_kubelet", "_run", "node")
 
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
         self._run = 0
+        self._has_look = False
         self.node: Object | None = None
 
     def start(self) -> None:
         """Register, then report."""
         self._run += 1
         kubelet = self._kubelet
+        kubelet.caches.on_node_doubted[kubelet.config.name] = self._refresh_at_next_look
         run = self._run
 
         def on_reply(reply: Reply) -> None:
@@ -133,7 +135,7 @@ class NodeReporter:
             self._send(self._run)
 
     def refresh(self) -> None:
-        """The API server answers again: look what it has made of the Node meanwhile, and report.
+        """The API server answers again, or others doubt the Node: look what has been made of it, and report.
 
         Upstream looks at the Node every 10 s (kubelet_node_status.go:tryUpdateNodeStatus); only here can it differ.
         """
@@ -146,6 +148,21 @@ class NodeReporter:
 
         if self.node is not None:
             self._kubelet.client.send(get(NODE, "", self._kubelet.config.name), on_found)
+
+    def _refresh_at_next_look(self) -> None:
+        """Others have changed the Node's conditions; the next look, one every 10 s, finds that."""
+        loop, run = self._kubelet.loop, self._run
+        if self._has_look or self.node is None:
+            return
+        self._has_look = True
+
+        def look(_: None) -> None:
+            self._has_look = False
+            if run == self._run:
+                self.refresh()
+
+        since_ns = loop.now_ns - self._kubelet.started_at_ns
+        loop.post(_RETRY_NS - since_ns % _RETRY_NS, look, None)
 
     def _initial(self) -> Object:
         config = self._kubelet.config

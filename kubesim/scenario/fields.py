@@ -14,7 +14,7 @@ import msgspec
 
 from kubesim.api.kinds import ALL_KINDS
 from kubesim.faults import FAULTS, Disturbance, WriteEvent
-from kubesim.faults.arguments import Duration, NodeName, Reference
+from kubesim.faults.arguments import Choice, Duration, NodeName, Reference
 from kubesim.manifests.document import Spot
 from kubesim.scenario.model import ACTIONS, Bound, Condition, Expectation, Heal, Step
 
@@ -153,6 +153,16 @@ class Reader:
         what = f'unknown fault "{key}"' if part is Disturbance else f'{_called(name)} has no field "{key}"'
         self._report(spot, what, remedy)
 
+    def _choice(self, wanted: type[Choice], value: Any, spot: Spot, name: str) -> Any:
+        known = wanted.known
+        if not isinstance(value, str):
+            return self._wrong(spot, f'"{name}" must be the name of a {wanted.what}, not {_shown(value)}', "correct it")
+        if value not in known and not value.startswith(wanted.prefixes or ("\0",)):
+            nearest = near(value, known)
+            remedy = f'did you mean "{nearest}"?' if nearest else f"known are {', '.join(filter(None, known))}"
+            return self._wrong(spot, f'there is no {wanted.what} "{value}"', remedy)
+        return wanted(value)
+
     def _scalar(self, wanted: Any, value: Any, spot: Spot, name: str) -> Any:
         if wanted is Duration:
             duration = parse_duration(value) if isinstance(value, str) else None
@@ -167,6 +177,8 @@ class Reader:
                 what = f'"{name}" must name an object, not {_shown(value)}'
                 return self._wrong(spot, what, "write KIND/NAME, such as deployment/vehicle-api")
             return Reference(value)
+        if isinstance(wanted, type) and issubclass(wanted, Choice):
+            return self._choice(wanted, value, spot, name)
         if wanted is NodeName and isinstance(value, str):
             return NodeName(value.removeprefix("node/"))
         if wanted is float and type(value) is int:

@@ -235,6 +235,16 @@ class Store:
                 objects[change.key] = change.previous
         return objects
 
+    def copy(self) -> Store:
+        """A store with the objects of this moment and no past: it shares them, and nobody watches it."""
+        past = Store()
+        past.revision = self.revision
+        for resource, table in self.tables.items():
+            for key, obj in table.objects.items():
+                past.table(resource).put(key, obj)
+            past.table(resource).compacted = self.revision
+        return past
+
     def compact(self, revision: int) -> None:
         """Forget all changes up to and including `revision`."""
         for table in self.tables.values():

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from fault_world import OF_WEB, SECOND, WEB, seconds
 
 from kubesim.cluster import Cluster, ready
 from kubesim.faults import Disturbance, WriteEvent, arm, describe
 from kubesim.faults.arguments import Crash, Drain, Duration, NodeTarget, PodTarget, Reference, Scale
 from kubesim.faults.schedule import spell_duration
 
-SECOND = 1_000_000_000
-WEB = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "web"},
-    "spec": {
-        "replicas": 3,
-        "selector": {"matchLabels": {"app": "web"}},
-        "template": {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "c", "image": "web:1"}]},
-        },
-    },
-}
-OF_WEB = Reference("deployment/web")
-
-
-@pytest.fixture
-def cluster():
-    """Three nodes and a Deployment of three Pods that are ready."""
-    with Cluster(nodes=3) as made:
-        made.create(WEB)
-        made.until(ready("deployment/web"))
-        yield made
-
 
 def fired(armed, start_ns):
     """What was done, with instants in seconds since the start."""
     return [((each.at_ns - start_ns) / SECOND, each.fault, each.subject, each.is_healing) for each in armed.fired]
-
-
-def seconds(number):
-    """A duration."""
-    return Duration(number * SECOND)
 
 
 def test_a_fault_lasts_as_long_as_it_says(cluster):
