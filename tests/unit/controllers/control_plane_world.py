@@ -6,7 +6,8 @@ from kubesim.api.requests import Options, create, create_subresource, delete, li
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.server import Identity
 from kubesim.cluster.bootstrap import fresh_objects
-from kubesim.cluster.control_plane import ControllerManager, ControlPlane
+from kubesim.cluster.components import ControllerManager
+from kubesim.cluster.control_plane import ControlPlane
 from kubesim.cluster.options import ClusterOptions
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import MILLISECOND, Loop

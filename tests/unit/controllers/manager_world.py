@@ -7,7 +7,8 @@ from kubesim.api.requests import Options, create, create_subresource, delete, ge
 from kubesim.api.timestamps import to_micro_time, to_time
 from kubesim.apiserver.server import Identity
 from kubesim.cluster.bootstrap import fresh_objects
-from kubesim.cluster.control_plane import ControllerManager, ControlPlane
+from kubesim.cluster.components import ControllerManager
+from kubesim.cluster.control_plane import ControlPlane
 from kubesim.cluster.options import ClusterOptions
 from kubesim.errors import ApiError
 from kubesim.sim.chooser import Chooser
