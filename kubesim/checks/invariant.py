@@ -76,6 +76,9 @@ class Scene:
         """Whether the way to the API has been disturbed in the last minute, so that components may not know what they
         have done: some promises are void then."""
         since_ns = self.cluster.loop.now_ns - _DISTURBED_NS
+        calm_ns = self.cluster.calm_since_ns
+        if calm_ns is None or calm_ns > since_ns:
+            return True
         log = self.cluster.faults.log
         return any(noted.at_ns >= since_ns and noted.verb in _ON_THE_WAY for noted in reversed(log))
 

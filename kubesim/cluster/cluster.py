@@ -348,6 +348,14 @@ class Cluster:
         """Run a controller of one's own beside the built-in ones; see `kubesim.controllers.base`."""
         self.controller_manager.add(name, make)
 
+    @property
+    def calm_since_ns(self) -> int | None:
+        """Since when the whole control plane has run and been reached by all; None where that is not so now."""
+        whole_ns, scheduler = self.controller_manager.whole_since_ns, self.scheduler.leadership
+        if whole_ns is None or not scheduler.is_leading or not self.plane.is_calm:
+            return None
+        return max(whole_ns, scheduler.since_ns, self.plane.disturbed_ns)
+
     def stream(self, name: str) -> Stream:
         """A source of choices of its own, for who disturbs this cluster."""
         return self._chooser.stream(name)

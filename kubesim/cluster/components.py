@@ -110,6 +110,7 @@ class ControllerManager:
         self._running: dict[str, _Running] = {}
         self._crashed: dict[str, None] = {}
         self._makers = dict(CONTROLLERS)
+        self._restarted_ns = 0
         stream = chooser.stream(f"leader-election/{CONTROLLER_MANAGER}")
         self.leadership = Leadership(plane, CONTROLLER_MANAGER, stream, self._start, self._stop)
         self.leadership.begin()
@@ -118,6 +119,12 @@ class ControllerManager:
     def controllers(self) -> dict[str, Controller]:
         """Those that run, by name."""
         return {name: running.controller for name, running in self._running.items()}
+
+    @property
+    def whole_since_ns(self) -> int | None:
+        """Since when all controllers have run; None where one does not at this moment."""
+        is_whole = self.leadership.is_leading and not self._crashed
+        return max(self.leadership.since_ns, self._restarted_ns) if is_whole else None
 
     def stop(self) -> None:
         """The cluster is closed: the process ends where it stands."""
@@ -142,6 +149,7 @@ class ControllerManager:
         if name not in self._crashed:
             return
         del self._crashed[name]
+        self._restarted_ns = self._plane.loop.now_ns
         if self.leadership.is_leading:
             copies = _Copies(self._plane, _user_of(name), CONTROLLER_MANAGER)
             running = self._make(name, copies)

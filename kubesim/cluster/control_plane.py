@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, final
 
 from kubesim.api.objects import Object
@@ -14,6 +14,7 @@ from kubesim.client.ratelimit import TokenBucket
 from kubesim.client.trouble import END_OF_STREAM, REFUSED, Down, Trouble
 from kubesim.cluster.options import ClusterOptions
 from kubesim.cluster.recording import actor_of
+from kubesim.errors import ApiError
 from kubesim.sim.chooser import Chooser
 from kubesim.sim.loop import MINUTE, Loop
 from kubesim.store.log import Store
@@ -48,6 +49,8 @@ class ControlPlane:
         self._options = options
         self._members: dict[InProcessClient, Member] = {}
         self._troubles: list[tuple[str, Trouble]] = []
+        # The last instant at which a trouble began or ended, or a watch was broken.
+        self.disturbed_ns = loop.now_ns
         if options.compacts:
             loop.post(_COMPACTION_NS, self._compact, None)
 
@@ -112,8 +115,7 @@ class ControlPlane:
         if self.is_down:
             return
         self.begin_trouble("", _DOWN)
-        for member in list(self._members.values()):
-            member.client.break_watches(END_OF_STREAM)
+        self.break_watches("", END_OF_STREAM)
 
     def start_server(self) -> None:
         """It is there again. Its watch cache knows nothing of changes from before: who watches on must list anew.
@@ -129,7 +131,19 @@ class ControlPlane:
         past = self.store.copy()
         return lambda request: list_objects(past, request.kind, request.namespace, request.options)
 
+    def break_watches(self, by: str, error: ApiError, kinds: Sequence[str] = ()) -> None:
+        """End the watches of those that `by` names (on these kinds) with an error for their readers."""
+        self.disturbed_ns = self.loop.now_ns
+        for member in self.members(by):
+            member.client.break_watches(error, kinds)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is wrong between anybody and the API server."""
+        return not self._troubles
+
     def _tell(self) -> None:
+        self.disturbed_ns = self.loop.now_ns
         for listener in list(self.on_trouble):
             listener()
 

@@ -37,6 +37,7 @@ class Leadership:
         self._taking_over: Timer | None = None
         self._is_wanted = True
         self.is_leading = False
+        self.since_ns = plane.loop.now_ns
         plane.on_trouble.append(self._look)
 
     def begin(self) -> None:
@@ -98,4 +99,5 @@ class Leadership:
     def _take_over(self) -> None:
         if self._is_wanted and self._is_reachable:
             self.is_leading = True
+            self.since_ns = self._plane.loop.now_ns
             self._start()

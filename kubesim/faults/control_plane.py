@@ -152,16 +152,14 @@ def _compact_etcd(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:
 
 
 def _drop_watches(cluster: Cluster, watches: Watches, _namespace: str) -> Injection:
-    for member in cluster.plane.members(watches.by):
-        member.client.break_watches(END_OF_STREAM, _kinds(watches.of))
+    cluster.plane.break_watches(watches.by, END_OF_STREAM, _kinds(watches.of))
     subject = _client(watches.by)
     cluster.faults.note("dropWatches", subject, f"watches {_events_of(watches.of)} end; their readers watch on")
     return Injection(subject)
 
 
 def _expire_watches(cluster: Cluster, watches: Watches, _namespace: str) -> Injection:
-    for member in cluster.plane.members(watches.by):
-        member.client.break_watches(_TOO_OLD, _kinds(watches.of))
+    cluster.plane.break_watches(watches.by, _TOO_OLD, _kinds(watches.of))
     subject = _client(watches.by)
     detail = f"watches {_events_of(watches.of)} end with 410: what they stand at is too old"
     cluster.faults.note("expireWatches", subject, detail)
@@ -181,8 +179,7 @@ def _skip_events(cluster: Cluster, watches: Watches, _namespace: str) -> Injecti
     begun = _trouble(cluster, "skipEvents", watches.by, trouble, detail)
 
     def undo() -> None:
-        for member in cluster.plane.members(watches.by):
-            member.client.break_watches(_TOO_OLD, kinds)
+        cluster.plane.break_watches(watches.by, _TOO_OLD, kinds)
         _end(begun)
 
     return Injection(begun.subject, undo)
