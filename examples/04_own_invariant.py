@@ -1,10 +1,11 @@
 """A promise of one's own, held against every state that the cluster passes through.
 
-`Cluster.wait` asks its predicate after every write, so a state that lasts a millisecond is seen, too.
+An invariant is asked after every write, so a state that lasts a millisecond is seen, too.
 Run it from the project's root: `python examples/04_own_invariant.py`.
 """
 
 from kubesim import Cluster, ready
+from kubesim.checks import Checks, invariant
 
 
 def ready_endpoints(cluster):
@@ -13,9 +14,11 @@ def ready_endpoints(cluster):
     return sum(endpoint["conditions"]["ready"] for each in slices for endpoint in each["endpoints"] or ())
 
 
-def is_thin(cluster):
-    """The promise broken: fewer than three Pods take requests."""
-    return ready_endpoints(cluster) < 3
+@invariant("threeServe", "three Pods take requests at all times")
+def three_serve(cluster):
+    """What is wrong, or nothing."""
+    count = ready_endpoints(cluster)
+    return f"only {count} do" if count < 3 else None
 
 
 def verdict(title, change):
@@ -23,12 +26,13 @@ def verdict(title, change):
     with Cluster(nodes=3) as cluster:
         cluster.apply("specs/stack.yaml")
         cluster.until(ready("deployment/vehicle-api"))
-        cluster.wait(lambda each: not is_thin(each), within=10)
+        cluster.wait(lambda each: ready_endpoints(each) == 3, within=10)
+        checks = Checks(cluster, [three_serve])
         start_ns = cluster.now_ns
         change(cluster)
-        broken = cluster.wait(is_thin, within=120)
-        after = f"broken after {(cluster.now_ns - start_ns) / 1e9:.2f} s" if broken else "holds"
-        print(f"{title}: {after}")
+        cluster.run(120)
+        broken = checks.violation
+        print(f"{title}: {f'after {(broken.at_ns - start_ns) / 1e9:.2f} s {broken.text}' if broken else 'holds'}")
 
 
 def delete_one(cluster):

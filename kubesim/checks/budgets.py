@@ -66,7 +66,7 @@ class BudgetsHonoured:
         counted = status.get("currentHealthy", 0)
         healthy = sum(self._is_healthy(entry) for entry in self._covered(budget))
         healthy += sum(1 for entry in self._pods.gone(GRACE_NS) if budget.selects(labels_of(entry.pod)))
-        if counted > healthy:
+        if counted > healthy and not self._scene.is_disturbed():
             text = f"counts {counted} healthy Pods where there are {healthy} at most"
             self._scene.report(self.name, subject_of(obj), text)
         allowed = status.get("disruptionsAllowed", 0)
@@ -80,7 +80,9 @@ class BudgetsHonoured:
         entry = self._pods.by_uid[write.obj["metadata"]["uid"]]
         entry.evicted_ns = self._scene.now_ns
         budgets = self._budgets.get(write.obj["metadata"]["namespace"])
-        if not budgets or not entry.is_ready or (write.obj.get("status") or {}).get("phase") == "Pending":
+        # A Pod that is going already, or that never ran, may be asked to go whatever the budget says.
+        is_free = not entry.is_active or (write.obj.get("status") or {}).get("phase") == "Pending"
+        if not budgets or not entry.is_ready or is_free:
             return
         for budget in budgets.values():
             if self._scene.now_ns - budget.since_ns > GRACE_NS and budget.selects(labels_of(write.obj)):
@@ -90,7 +92,7 @@ class BudgetsHonoured:
         covered = self._covered(budget)
         healthy = sum(self._is_healthy(entry) for entry in covered)
         wanted = self._wanted(budget, covered)
-        if healthy < wanted:
+        if healthy < wanted and not self._scene.is_disturbed():
             name = budget.obj["metadata"]["name"]
             text = f"is evicted, which leaves {healthy} healthy Pods of the {wanted} that budget {name} asks for"
             self._scene.report(self.name, subject_of(pod), text)

@@ -14,6 +14,7 @@ from kubesim.api.kinds import POD
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
 from kubesim.apiserver.server import Write
+from kubesim.checks.disturbances import Disturbances
 from kubesim.checks.pod_book import PodBook
 from kubesim.cluster import Cluster
 from kubesim.network.endpoints import Backend
@@ -24,10 +25,6 @@ from kubesim.sim.loop import SECOND
 # For how long a component may act on what was true before: watches lag by a millisecond, a client's own limit holds a
 # decision back for up to some seconds when a controller has much to do.
 GRACE_NS = 5 * SECOND
-
-# What disturbs the way between components and the API, and for how long its consequences are felt.
-_ON_THE_WAY = ("loseReplies", "apiDown", "apiSlow", "staleReads", "delayWatches", "dropWatches", "crashControllers")
-_DISTURBED_NS = 60 * SECOND
 
 OnWrite = Callable[[Write], None]
 OnProcess = Callable[[str, PodSandbox, str, bool], None]
@@ -56,6 +53,7 @@ class Scene:
         self._on_route: list[OnRoute] = []
         self._on_rest: list[Callable[[], None]] = []
         self._pods: PodBook | None = None
+        self._disturbances = Disturbances(cluster)
         cluster.listen(self._handle_write)
 
     @property
@@ -72,15 +70,13 @@ class Scene:
             self._by_kind.setdefault(POD, []).insert(0, self._pods.handle)
         return self._pods
 
+    def is_disturbed(self) -> bool:
+        """Whether components see the API late or not at all, or did until a moment ago."""
+        return self._disturbances.is_any()
+
     def has_lost_replies(self) -> bool:
-        """Whether the way to the API has been disturbed in the last minute, so that components may not know what they
-        have done: some promises are void then."""
-        since_ns = self.cluster.loop.now_ns - _DISTURBED_NS
-        calm_ns = self.cluster.calm_since_ns
-        if calm_ns is None or calm_ns > since_ns:
-            return True
-        log = self.cluster.faults.log
-        return any(noted.at_ns >= since_ns and noted.verb in _ON_THE_WAY for noted in reversed(log))
+        """Whether components may not know what they have done."""
+        return self._disturbances.has_lost_replies()
 
     def on_write(self, kind: Kind, handler: OnWrite) -> None:
         """Have the handler called with every write of this kind, after the store has it."""

@@ -46,7 +46,7 @@ class SilenceNoticed:
         self._scene.cluster.loop.post(_LOOK_NS, self._look, None)
         now_ns = self._scene.now_ns
         for name, heard_ns in self._heard_ns.items():
-            if now_ns - heard_ns > _SILENT_NS and not self._scene.has_lost_replies():
+            if now_ns - heard_ns > _SILENT_NS and not self._scene.is_disturbed():
                 self._check(name, (now_ns - heard_ns) // SECOND)
 
     def _check(self, name: str, silent_s: int) -> None:
@@ -96,7 +96,8 @@ class TolerationsHonoured:
         if self._scene.now_ns - self._gone_ns.get(name, -GRACE_NS) < GRACE_NS:
             return
         taints = self._taints.get(name, {})
-        if not any(self._is_over(pod, taint, since_ns) for taint, since_ns in taints.values()):
+        is_over = any(self._is_over(pod, taint, since_ns) for taint, since_ns in taints.values())
+        if not is_over and not self._scene.is_disturbed():
             text = f"is evicted from {name}, whose taints ({', '.join(taints) or 'none'}) it still tolerates"
             self._scene.report(self.name, subject_of(pod), text)
 

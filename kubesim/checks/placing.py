@@ -102,7 +102,7 @@ class NodesFit:
         self._placed[uid] = (name, asked)
         if write.verb == "bound":
             problem = self._problem(node, pod, asked)
-            if problem:
+            if problem and not self._scene.has_lost_replies():
                 self._scene.report(self.name, subject_of(pod), f"is bound to {name}, {problem}")
         node.pods[uid] = pod
         for resource, number in asked.items():
@@ -126,11 +126,11 @@ class NodesFit:
                 return f"whose {resource} is {allocatable.get(resource, '0')}: {total / 1000:g} are asked for together"
         if len(node.pods) + 1 > int(allocatable.get("pods", "0")):
             return f"which takes {allocatable.get('pods', '0')} Pods and has them"
+        problem = self._port_problem(node, pod)
+        if problem or self._scene.is_disturbed():
+            return problem
         return (
-            self._port_problem(node, pod)
-            or self._neighbour_problem(node, pod)
-            or self._volume_problem(node.obj, pod)
-            or self._node_problem(node, pod)
+            self._neighbour_problem(node, pod) or self._volume_problem(node.obj, pod) or self._node_problem(node, pod)
         )
 
     @staticmethod

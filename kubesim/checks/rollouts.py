@@ -130,13 +130,13 @@ class RolloutBounds:
 
     def _check_most(self, rollout: _Rollout, replica_set: Object) -> None:
         total, most = sum(rollout.sizes.values()), rollout.most.highest
-        if total > most:
+        if total > most and not self._scene.is_disturbed():
             text = f"grows to {replica_set['spec']['replicas']}, which makes {total} Pods where {most} are allowed"
             self._scene.report(self.name, subject_of(replica_set), text)
 
     def _check_others_gone(self, rollout: _Rollout, replica_set: Object) -> None:
         for uid in rollout.sizes:
-            if uid != replica_set["metadata"]["uid"] and not self._scene.has_lost_replies():
+            if uid != replica_set["metadata"]["uid"] and not self._scene.is_disturbed():
                 for entry in self._pods.of(uid):
                     if (entry.pod.get("status") or {}).get("phase") not in FINISHED:
                         text = f"grows while {entry.pod['metadata']['name']} of an older template is still there"
@@ -151,7 +151,7 @@ class RolloutBounds:
 
     def _check_fewest(self, rollout: _Rollout, replica_set: Object, kept_before: int) -> None:
         kept, fewest = rollout.kept(), rollout.fewest.lowest
-        if kept < fewest and kept < kept_before:
+        if kept < fewest and kept < kept_before and not self._scene.is_disturbed():
             text = f"shrinks to {replica_set['spec']['replicas']}, which leaves {kept} available Pods of {fewest}"
             self._scene.report(self.name, subject_of(replica_set), text)
 
@@ -166,6 +166,8 @@ class NoExtraPods:
 
     def __init__(self) -> None:
         self._sizes: dict[str, Recent] = {}
+        # The largest size that each ever had, for controllers that may go by any earlier one.
+        self._largest: dict[str, int] = {}
 
     def attach(self, scene: Scene) -> None:
         """Follow ReplicaSets; judge every Pod that is made for one."""
@@ -176,6 +178,7 @@ class NoExtraPods:
 
     def _handle_replica_set(self, write: Write) -> None:
         uid, size = write.obj["metadata"]["uid"], write.obj["spec"]["replicas"]
+        self._largest[uid] = max(size, self._largest.get(uid, 0))
         known = self._sizes.get(uid)
         if known is None:
             self._sizes[uid] = Recent(self._scene.cluster.loop, GRACE_NS, size)
@@ -191,7 +194,10 @@ class NoExtraPods:
             return
         count = sum(entry.is_active for entry in self._pods.of(owner))
         if count > size.highest and not self._scene.has_lost_replies():
-            text = f"is Pod number {count} of a ReplicaSet that wants {size.highest}"
+            most = self._largest[owner] if self._scene.is_disturbed() else size.highest
+            if count <= most:
+                return
+            text = f"is Pod number {count} of a ReplicaSet that wants {most}"
             self._scene.report(self.name, subject_of(write.obj), text)
 
 
@@ -224,7 +230,7 @@ class VictimsRanked:
             if other.is_active
             and (other.has_been_unready(GRACE_NS) or (other.is_ready and _deletion_cost(other.pod) < cost))
         ]
-        if better:
+        if better and not self._scene.is_disturbed():
             self._scene.cluster.loop.post(GRACE_NS, self._look_again, (write.obj, better))
 
     def _look_again(self, judged: tuple[Object, list[PodEntry]]) -> None:

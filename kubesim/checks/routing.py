@@ -35,7 +35,7 @@ class RoutedToReady:
             return
         if entry.was_ready_within(PROPAGATION_NS) and entry.was_active_within(PROPAGATION_NS):
             return
-        if self._is_out_of_touch(node) or self._is_last_resort(entry) or self._scene.has_lost_replies():
+        if self._is_out_of_touch(node) or self._is_last_resort(entry) or self._scene.is_disturbed():
             return
         pod = entry.pod["metadata"]
         state = "is gone" if not entry.is_there else "is going" if not entry.is_active else "is not ready"
@@ -66,7 +66,11 @@ class RoutedToReady:
                 return True
             selects = compile_selector({"matchLabels": selector})
             if not entry.is_active and not any(
-                other.is_ready and other.is_active and selects(labels_of(other.pod)) for other in self._pods.all()
+                self._is_usable(other) and selects(labels_of(other.pod)) for other in self._pods.all()
             ):
                 return True
         return False
+
+    def _is_usable(self, entry: PodEntry) -> bool:
+        """Whether a Pod has been ready for long enough to be known everywhere."""
+        return entry.is_ready and entry.is_active and self._scene.now_ns - entry.since_ready_ns > PROPAGATION_NS

@@ -82,7 +82,7 @@ class StatefulOrder:
         if write.identity.user != _STATEFULSET_CONTROLLER:
             return
         known = self._sets.get(controller_uid(write.obj))
-        if known is None or self._scene.has_lost_replies():
+        if known is None or self._scene.is_disturbed():
             return
         if write.previous is None:
             self._check_created(known, write.obj)

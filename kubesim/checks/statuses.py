@@ -52,7 +52,7 @@ class CountsTrue:
         scene.on_write(DEPLOYMENT, self._handle_deployment)
 
     def _handle_owner(self, write: Write) -> None:
-        if write.subresource != "status" or self._scene.has_lost_replies():
+        if write.subresource != "status" or self._scene.is_disturbed():
             return
         obj = write.obj
         status, uid = obj.get("status") or {}, obj["metadata"]["uid"]
@@ -87,7 +87,7 @@ class CountsTrue:
             total.set(total.value + value - before.get(field, 0))
 
     def _handle_deployment(self, write: Write) -> None:
-        if write.subresource != "status" or self._scene.has_lost_replies():
+        if write.subresource != "status" or self._scene.is_disturbed():
             return
         obj, status = write.obj, write.obj.get("status") or {}
         for field in ("replicas", "readyReplicas", "availableReplicas"):
@@ -149,7 +149,7 @@ class PodsTrue:
             if "running" in each["state"]:
                 running += 1
                 gone_ns = self._gone_ns.get((uid, each["name"]), 0)
-                if gone_ns != -1 and now_ns - gone_ns > GRACE_NS:
+                if gone_ns != -1 and now_ns - gone_ns > GRACE_NS and not self._scene.is_disturbed():
                     text = f"is said to run container {each['name']}, which does not run"
                     self._scene.report(self.name, subject_of(pod), text)
         conditions = status.get("conditions")
@@ -228,7 +228,7 @@ class EndpointsTrue:
     def _judge(self, piece: Object, target: Object, why: str) -> None:
         name = (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
         service = self._scene.cluster.store.get("services", (piece["metadata"]["namespace"], name))
-        if service is None or service["spec"].get("publishNotReadyAddresses") or self._scene.has_lost_replies():
+        if service is None or service["spec"].get("publishNotReadyAddresses") or self._scene.is_disturbed():
             return
         text = f"lists {target.get('name')} as ready, which {why}"
         self._scene.report(self.name, subject_of(piece), text)

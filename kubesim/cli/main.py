@@ -40,6 +40,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.graph import graph
 
         return graph(arguments)
+    if arguments.command == "invariants":
+        from kubesim.cli.commands.invariants import invariants
+
+        return invariants(arguments)
     if arguments.command == "faults":
         from kubesim.cli.commands.faults import faults
 
@@ -84,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     add_running(commands)
     faults = commands.add_parser("faults", help="list what can be done to a cluster", allow_abbrev=False)
     faults.add_argument("--markdown", action="store_true", help="as the page docs/faults.md")
+    invariants = commands.add_parser("invariants", help="list what must hold whatever is done", allow_abbrev=False)
+    invariants.add_argument("--markdown", action="store_true", help="as the page docs/invariants.md")
     commands.add_parser("version", help="print the version of kubesim and of the Kubernetes that it models")
     return parser
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kubesim.api.conditions import is_condition_true
+from kubesim.api.kinds import POD
+from kubesim.checks import Checks, await_convergence, find_divergence
 from kubesim.cluster import Cluster
-
-# A kubelet reports its node's status every five minutes and renews its Lease every ten seconds, whatever happens.
-HEARTBEATS = ("lease/", "node/")
+from kubesim.sim.loop import SECOND
 
 
 def replicas_of(cluster, name="web"):
@@ -27,73 +27,37 @@ def live_pods(cluster):
 
 
 class Watchman:
-    """Looks at every write to a cluster and says what is wrong with it, at once."""
+    """Holds all invariants against every write to a cluster, and the bounds of one Deployment; objects at once."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._revision = cluster.store.revision
-        self._generations: dict[str, int] = {}
         self.bounds: tuple[int, int] | None = None
-        cluster.trace.listeners.append(self._look)
+        self._checks = Checks(cluster)
+        cluster.listen(self._look)
 
-    def _look(self, record):
-        if record.data is None or "object" not in record.data:
-            return
-        obj = record.data["object"]
-        self._check_revision(record, obj)
-        self._check_generation(obj)
-        if record.verb == "created":
-            self._check_owner(obj)
-        if self.bounds is not None and obj["kind"] == "Pod":
-            self._check_bounds(record)
+    def _look(self, write):
+        violation = self._checks.violation
+        assert violation is None, f"{violation.invariant}: {violation.subject} {violation.text}"
+        if self.bounds is not None and write.kind is POD:
+            self._check_bounds(write)
 
-    def _check_revision(self, record, obj):
-        revision = int(obj["metadata"]["resourceVersion"])
-        assert revision > self._revision, f"revision {revision} comes after {self._revision}: {record}"
-        self._revision = revision
-
-    def _check_generation(self, obj):
-        metadata = obj["metadata"]
-        generation = metadata.get("generation", 0)
-        assert generation >= self._generations.get(metadata["uid"], 0), f"{obj['kind']} {metadata['name']} goes back"
-        self._generations[metadata["uid"]] = generation
-        observed = (obj.get("status") or {}).get("observedGeneration", 0)
-        assert observed <= generation, f"{obj['kind']} {metadata['name']} has observed {observed} of {generation}"
-
-    def _check_owner(self, obj):
-        references = obj["metadata"].get("ownerReferences", ())
-        assert sum(bool(each.get("controller")) for each in references) <= 1
-        for reference in references:
-            if reference["kind"] in ("Deployment", "ReplicaSet"):
-                owner = self.cluster.find(f"{reference['kind'].lower()}/{reference['name']}")
-                assert owner is not None, f"{obj['metadata']['name']} is made for {reference['name']}, which is gone"
-                assert owner["metadata"]["uid"] == reference["uid"]
-                assert "deletionTimestamp" not in owner["metadata"]
-
-    def _check_bounds(self, record):
+    def _check_bounds(self, write):
+        """What a rollout that nothing disturbs promises by what is there, not only by what is asked for."""
         fewest, most = self.bounds
         pods = live_pods(self.cluster)
-        assert len(pods) <= most, f"{len(pods)} Pods, {most} are allowed: {record.verb} {record.subject}"
+        what = f"{write.verb} pod/{write.obj['metadata']['name']}"
+        assert len(pods) <= most, f"{len(pods)} Pods, {most} are allowed: {what}"
         ready = sum(map(is_ready, pods))
-        assert ready >= fewest, f"{ready} ready Pods, {fewest} are promised: {record.verb} {record.subject}"
+        assert ready >= fewest, f"{ready} ready Pods, {fewest} are promised: {what}"
 
 
 def assert_converged(cluster):
-    """Every Deployment has what it wants and says so; whatever has a controller has one that exists."""
-    for deployment in cluster.list("deployments"):
-        status, wanted = deployment["status"], deployment["spec"]["replicas"]
-        counts = {field: status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")}
-        assert set(counts.values()) == {wanted}, f"{deployment['metadata']['name']} wants {wanted}: {status}"
-        assert status["observedGeneration"] == deployment["metadata"]["generation"]
-    uids = {obj["metadata"]["uid"] for kind in ("deployments", "replicasets") for obj in cluster.list(kind)}
-    for obj in [*cluster.list("pods"), *cluster.list("replicasets")]:
-        owners = [each for each in obj["metadata"].get("ownerReferences", ()) if each.get("controller")]
-        assert [each["uid"] for each in owners if each["uid"] not in uids] == [], obj["metadata"]["name"]
+    """Everything is as its object says."""
+    divergence = find_divergence(cluster)
+    assert divergence is None, f"{divergence.subject} {divergence.text}"
 
 
 def assert_quiet(cluster, seconds=600):
-    """Nothing is written in ten minutes but heartbeats: no two controllers undo each other's work."""
-    first = len(cluster.trace.records)
-    cluster.run(seconds)
-    written = [record for record in cluster.trace.records[first:] if not record.subject.startswith(HEARTBEATS)]
-    assert written == [], f"{len(written)} writes while nothing happens, first {written[0][:5]}"
+    """Nothing is written any more but heartbeats: no two controllers undo each other's work."""
+    violation = await_convergence(cluster, 60 * SECOND, seconds * SECOND)
+    assert violation is None, f"{violation.subject} {violation.text}"

@@ -60,6 +60,7 @@ def test_an_update_alone_stays_within_its_bounds(replicas, strategy, pauses):
             set_template(cluster, version)
             cluster.run(pause)
         cluster.until(rolled_out("deployment/web"))
+        cluster.run(10)
 
         assert_converged(cluster)
 
