@@ -41,6 +41,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from adapters.commands.running import COMMANDS as OF_SCENARIOS
 
         return OF_SCENARIOS[arguments.command](arguments)
+    if arguments.command in ("record", "parity"):
+        from adapters.commands.recording import COMMANDS as OF_RECORDINGS
+
+        return OF_RECORDINGS[arguments.command](arguments)
     from adapters.commands.objects import COMMANDS as OF_MANIFESTS
 
     return OF_MANIFESTS[arguments.command](arguments)
@@ -72,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("scenario", metavar="SCENARIO", help="the scenario file")
     verify.add_argument("--keep", action="store_true", help="leave what the scenario applied")
     _add_target(verify)
+    record = commands.add_parser("record", help="run scenarios and keep what was observed", allow_abbrev=False)
+    record.add_argument("scenario", nargs="+", metavar="SCENARIO", help="scenario files")
+    record.add_argument("--into", default="specs/recordings", metavar="FOLDER", help="(specs/recordings)")
+    _add_target(record)
+    parity = commands.add_parser("parity", help="compare recordings with the simulator", allow_abbrev=False)
+    parity.add_argument("scenario", nargs="*", metavar="NAME", help="names of recorded scenarios (all)")
+    parity.add_argument("--write", action="store_true", help="write docs/parity.md")
     _add_kind(commands)
     return parser
 

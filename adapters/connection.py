@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, final
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.stream import WsApiClient
 
 from adapters.contexts import IN_CLUSTER, Target
-from adapters.http_form import JSON, HttpForm, http_form
+from adapters.http_form import JSON, HttpForm, http_form, path_of
+from kubesim.api.kinds import POD
 from kubesim.api.objects import Object
 from kubesim.api.requests import Request
 from kubesim.errors import ApiError, Cause, UserError
@@ -105,6 +107,31 @@ class Connection:
         response = await self._open(HttpForm(method, path, {}, body, JSON), limit)
         return response.status, await response.read()
 
+    async def version(self) -> Object:
+        """What the server says of itself at /version."""
+        return await self._send(HttpForm("GET", "/version", {}, None, JSON))
+
+    async def execute(self, pod: Object, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command in a container; returns its exit code and what it printed.
+
+        Raises:
+            ApiError: the server or the kubelet refuses it.
+        """
+        name = container or pod["spec"]["containers"][0]["name"]
+        metadata = pod["metadata"]
+        path = path_of(POD, metadata["namespace"], metadata["name"], "exec")
+        query = [("command", list(command)), ("container", name), ("stdout", "true"), ("stderr", "true")]
+        headers: dict[str, str] = {}
+        try:
+            async with WsApiClient(configuration=self._ready_client().configuration) as client:
+                await client.update_params_for_auth(headers, query, ["BearerToken"], path, "GET", None)
+                url = client.configuration.host + path
+                stream = await client.request("GET", url, query, headers, _preload_content=False)
+                async with stream as channel:
+                    return await _read_channels(channel)
+        except aiohttp.WSServerHandshakeError as error:
+            raise ApiError(error.status, "", error.message) from error
+
     async def stream(self, path: str, query: dict[str, str]) -> AsyncIterator[Object]:
         """The events of a watch, until the server ends it.
 
@@ -152,6 +179,18 @@ class Connection:
     def _where(self) -> str:
         host = self._client.configuration.host if self._client is not None else "it"
         return f"context {self._target.context}: {host}"
+
+
+async def _read_channels(channel: Any) -> tuple[int, str]:
+    """What comes over a stream until it ends: output, and the Status with the exit code."""
+    code, shown = 0, ""
+    async for message in channel:
+        data = message.data if isinstance(message.data, bytes) else message.data.encode()
+        if data[:1] in (b"\x01", b"\x02"):
+            shown += data[1:].decode(errors="replace")
+        elif data[:1] == b"\x03":
+            code = WsApiClient.parse_error_data(data[1:])
+    return code, shown
 
 
 def is_refused_by_budget(error: ApiError) -> bool:

@@ -36,6 +36,7 @@ from kubesim.faults.targets import split_reference
 from kubesim.manifests import load
 from kubesim.processes.users import RealUsers, path_for
 from kubesim.scenario.port import Faults
+from kubesim.scenario.requests import creation_of, patch_of
 from kubesim.sim.loop import SECOND
 
 T = TypeVar("T")
@@ -53,6 +54,9 @@ FOLLOWED: Final = (
     kinds.PERSISTENT_VOLUME,
     kinds.POD_DISRUPTION_BUDGET,
     kinds.NAMESPACE,
+    kinds.CONTROLLER_REVISION,
+    kinds.ENDPOINTS,
+    kinds.SERVICE_ACCOUNT,
 )
 _SETTLE_S: Final = 5.0
 _GONE_NS: Final = 120 * SECOND
@@ -68,11 +72,11 @@ class RealPort:
     def __init__(self, target: Target, on_change: Callable[[Change], None] = lambda _: None) -> None:
         self.notes: list[str] = []
         self._target = target
-        self._on_change = on_change
         self._runner = asyncio.Runner()
         self._open = AsyncExitStack()
         self._connection = Connection(target)
-        self._mirror = Mirror(self._connection, on_change)
+        self.on_change = on_change
+        self._mirror = Mirror(self._connection, self._tell)
         self._nodes = NodeAccess(())
         self._users: list[RealUsers] = []
         self._created: list[tuple[Kind, Object]] = []
@@ -106,6 +110,9 @@ class RealPort:
             users.stop()
         self._run(self._open.aclose())
         self._runner.close()
+
+    def _tell(self, change: Change) -> None:
+        self.on_change(change)
 
     async def _begin(self) -> None:
         await self._open.enter_async_context(self._connection)
@@ -150,6 +157,10 @@ class RealPort:
         await asyncio.gather(*(users.finish(_SETTLE_S) for users in self._users))
 
     # --- what is there ---
+
+    def version(self) -> str:
+        """The cluster's version, such as v1.36.3."""
+        return str(self._run(self._connection.version())["gitVersion"])
 
     def find(self, reference: str, namespace: str = "") -> Object | None:
         own, namespace = split_reference(reference, namespace)
@@ -247,8 +258,19 @@ class RealPort:
     def cordon(self, node: str, *, is_cordoned: bool) -> None:
         self.patch(f"node/{node}", {"spec": {"unschedulable": is_cordoned or None}})
 
-    def patch(self, reference: str, change: dict[str, Any], namespace: str = "") -> None:
-        self.send(patch(*self._place(reference, namespace), change, "strategic"))
+    def create(self, obj: Object, namespace: str = "") -> Object:
+        request = creation_of(obj, namespace)
+        created = {"apiVersion": request.kind.api_version, "kind": request.kind.kind, **self.send(request)}
+        self._created.append((request.kind, created))
+        return created
+
+    def patch(
+        self, reference: str, change: Any, namespace: str = "", patch_type: str = "strategic", subresource: str = ""
+    ) -> None:
+        self.send(patch_of(self._place(reference, namespace), change, patch_type, subresource))
+
+    def exec(self, pod: Object, container: str, command: Sequence[str]) -> tuple[int, str]:
+        return self._run(self._connection.execute(pod, container, command))
 
     def scale(self, reference: str, replicas: int, namespace: str = "") -> None:
         self.send(patch(*self._place(reference, namespace), {"spec": {"replicas": replicas}}, "merge", "scale"))

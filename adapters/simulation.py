@@ -25,6 +25,7 @@ def options_like(nodes: Sequence[Object], file: ScenarioFile) -> ClusterOptions:
         node_pods=int(capacity["pods"]),
         node_labels=wanted.labels,
         missing_images=tuple(wanted.missing_images),
+        present_images=tuple(wanted.present_images),
         programs=file.scenario.programs,
     )
 

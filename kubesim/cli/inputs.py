@@ -20,7 +20,7 @@ from kubesim.programs.catalog import Catalog
 from kubesim.programs.plain import find_command
 from kubesim.scenario.file import ScenarioFile, read_scenario
 from kubesim.scenario.model import Scenario
-from kubesim.scenario.references import find_missing
+from kubesim.scenario.references import created_by, find_missing
 from kubesim.scenario.story import plan_story
 
 
@@ -64,6 +64,7 @@ def _options(arguments: argparse.Namespace, file: ScenarioFile | None) -> Cluste
     if file is not None:
         wanted = file.scenario.cluster
         changes |= {"node_labels": wanted.labels, "missing_images": tuple(wanted.missing_images)}
+        changes["present_images"] = tuple(wanted.present_images)
         changes |= {name: value for name, value in _sizes(wanted.nodes, wanted.cpu, wanted.memory) if value}
         changes |= {"latency": Latency(wanted.latency.read, wanted.latency.write, wanted.latency.watch)}
         changes |= {"seed": wanted.seed} if not arguments.seed else {}
@@ -124,6 +125,7 @@ def _applied_later(file: ScenarioFile) -> list[Manifest]:
 def _check_references(file: ScenarioFile, manifests: Sequence[Manifest], options: ClusterOptions) -> None:
     nodes = [node_name(index) for index in range(options.nodes)]
     objects = [(manifest.kind, manifest.object) for manifest in manifests]
+    objects += created_by(file.scenario)
     errors = [f"{file.locate(*path)}: {text}" for path, text in find_missing(file.scenario, objects, nodes)]
     if errors:
         raise ManifestErrors(UserError(text) for text in errors)

@@ -131,7 +131,7 @@ class DataPlane:
         self.programs = Catalog(options.programs)
         self._informers.informer(PERSISTENT_VOLUME).add_handler(on_delete=self._on_volume_delete)
         self._informers.start()
-        self._images = ImageCatalogue(missing=options.missing_images)
+        self._images = ImageCatalogue(options.present_images, options.missing_images)
         self.nodes = {
             node_name(index): self._make_node(plane, chooser, options, index) for index in range(options.nodes)
         }

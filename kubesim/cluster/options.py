@@ -34,8 +34,9 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `records` keeps a trace of every write and of what happens on nodes; a benchmark does without.
     `node_labels` are extra labels by node name, `programs` describe images as `kubesim.programs.declared` does,
-    `missing_images` are those that no registry has. `compacts` lets the store forget old changes every five virtual
-    minutes; whoever serves it to clients with clocks of their own does that by the wall clock instead.
+    `missing_images` are those that no registry has, `present_images` those that every node has already. `compacts` lets
+    the store forget old changes every five virtual minutes; whoever serves it to clients with clocks of their own does
+    that by the wall clock instead.
     """
 
     nodes: int = 3
@@ -49,6 +50,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     node_labels: dict[str, dict[str, str]] = {}
     programs: dict[str, dict[str, Any]] = {}
     missing_images: tuple[str, ...] = ()
+    present_images: tuple[str, ...] = ()
     compacts: bool = True
 
     def with_changes(self, changes: dict[str, Any]) -> ClusterOptions:

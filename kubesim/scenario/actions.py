@@ -10,7 +10,7 @@ from kubesim.errors import UserError
 from kubesim.faults.arguments import Crash, Delete, Drain, NodeTarget, PodTarget, Scale, SetImage, Undo, Workload
 from kubesim.faults.draining import is_drained
 from kubesim.faults.targets import choose_node, choose_pod
-from kubesim.scenario.model import Heal, Patch
+from kubesim.scenario.model import Exec, Heal, Patch
 from kubesim.scenario.port import Port
 
 # Upstream: kubectl/pkg/drain/drain.go:evictPods waits so long after a refusal @v1.36
@@ -50,6 +50,8 @@ class Actor:
             "pauseRollout": self._pause_rollout,
             "resumeRollout": self._resume_rollout,
             "patch": self._patch,
+            "create": self._create,
+            "exec": self._exec,
         }
 
     def act(self, name: str, argument: Any) -> str:
@@ -175,8 +177,22 @@ class Actor:
         return workload.of
 
     def _patch(self, patch: Patch) -> str:
-        self._port.patch(patch.of, patch.change, self._namespace)
+        self._port.patch(patch.of, patch.change, self._namespace, patch.type, patch.subresource)
         return patch.of
+
+    def _create(self, objects: list[Any]) -> str:
+        names = []
+        for obj in objects:
+            created = self._port.create(obj, self._namespace)
+            names.append(f"{created['kind'].lower()}/{created['metadata']['name']}")
+        return ", ".join(names)
+
+    def _exec(self, command: Exec) -> str:
+        pod = choose_pod(self._port, command.of, self._namespace)
+        code, output = self._port.exec(pod, command.container, command.command)
+        if code:
+            raise UserError(f"{' '.join(command.command)} ends with {code}: {output.strip()}")
+        return self._pod_ref(pod)
 
 
 class DrainTimeout(Exception):  # noqa: N818 - what it is called

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kubesim.errors import ApiError
 from kubesim.scenario.asking import count_restarts, holds, value_of
-from kubesim.scenario.model import Bound, Expectation, Restarts, describe, describe_bound, is_within
+from kubesim.scenario.model import Answer, Bound, Expectation, Restarts, describe, describe_bound, is_within
 from kubesim.scenario.outcome import Check
 from kubesim.scenario.port import Port, Users
 from kubesim.sim.loop import MILLISECOND, SECOND
@@ -31,7 +32,7 @@ def percent(share: float) -> str:
 def judge_at_end(
     expectation: Expectation, port: Port, users: Users | None, namespace: str, span: tuple[int, int]
 ) -> Check | None:
-    """An expectation about a finished span of time; None for `ever` and `never`, which are judged while it passes."""
+    """An expectation about a finished span of time; None for `ever`, `never` and `answer`, judged as it passes."""
     if expectation.that is not None:
         condition = expectation.that
         is_met = holds(port, condition, namespace)
@@ -45,13 +46,22 @@ def judge_at_end(
         count = count_restarts(port, wanted, namespace)
         text = f"restarts of {wanted.of}: {_wanted(wanted)}"
         return Check(text=text, found=str(count), is_met=is_within(wanted, count))
-    if expectation.ever is not None or expectation.never is not None:
+    if expectation.ever or expectation.never or expectation.answer:
         return None
     if users is None:
         return _NO_USERS
     if expectation.lost_writes is not None or expectation.kept_writes is not None:
         return _judge_writes(expectation, users)
     return _judge_requests(expectation, users, span)
+
+
+def judge_answer(wanted: Answer, found: ApiError | None) -> Check:
+    """Whether the API server has refused a step's action in the way that is expected."""
+    text = f"it is refused: {wanted.code} {wanted.reason}".rstrip() + (f": {wanted.message}" if wanted.message else "")
+    if found is None:
+        return Check(text=text, found="it was done", is_met=False)
+    is_met = found.code == wanted.code and wanted.reason in ("", found.reason) and wanted.message in ("", found.message)
+    return Check(text=text, found=f"{found.code} {found.reason}: {found.message}", is_met=is_met)
 
 
 def _wanted(bound: Bound | Restarts) -> str:

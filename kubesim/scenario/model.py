@@ -58,12 +58,20 @@ class Restarts(_Part, frozen=True, kw_only=True):
     at_most: float | None = None
 
 
+class Answer(_Part, frozen=True, kw_only=True):
+    """How the API server refuses what a step asks for: the Status's code, reason and message."""
+
+    code: int
+    reason: str = ""
+    message: str = ""
+
+
 class Expectation(_Part, frozen=True, kw_only=True):
     """What must be so; exactly one of its fields is given.
 
     `availability` is the least share of requests served, `failed_requests` the most that may go unserved, `recovery`
     the longest time from the disturbance until users are served for good. `that` holds at the end of the step,
-    `ever` at some instant of it, `never` at none.
+    `ever` at some instant of it, `never` at none. `answer` says that the API server refuses the step's action, and how.
     """
 
     availability: float | None = None
@@ -75,13 +83,24 @@ class Expectation(_Part, frozen=True, kw_only=True):
     that: Condition | None = None
     ever: Condition | None = None
     never: Condition | None = None
+    answer: Answer | None = None
 
 
 class Patch(Argument, frozen=True, kw_only=True):
-    """A strategic merge patch of any object."""
+    """A patch of any object or subresource, of one of the types strategic, merge and json."""
 
     of: Reference
-    change: dict[str, Any]
+    change: Any
+    type: str = "strategic"
+    subresource: str = ""
+
+
+class Exec(Argument, frozen=True, kw_only=True):
+    """A command run in a container, the first one without a name; it must end with 0."""
+
+    of: Reference
+    command: list[str]
+    container: str = ""
 
 
 class Heal(Argument, frozen=True, kw_only=True):
@@ -119,7 +138,9 @@ ACTIONS: Final[dict[str, Any]] = {
     **{name: kind.argument for name, kind in FAULTS.items()},
     "heal": Heal,
     "apply": str,
+    "create": list[dict[str, Any]],
     "patch": Patch,
+    "exec": Exec,
     "pauseRollout": Workload,
     "resumeRollout": Workload,
 }
@@ -144,6 +165,7 @@ class Nodes(_Part, frozen=True, kw_only=True):
     memory: str = ""
     labels: dict[str, dict[str, str]] = {}
     missing_images: list[str] = []
+    present_images: list[str] = []
     seed: int = 0
     latency: Latency = Latency()
 

@@ -21,7 +21,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     `start_ns` is when its action was done. `healed_ns` is how long `until` took from then: None without one or where
     it never held; `is_healing` says that it asked for readiness after an action. `counts`, `recovery_ns` and
     `unserved_after_ns` (from the action to the first request that was not served, `unserved_because` of what) are None
-    where there were no users yet.
+    where there were no users yet. `answer` is how the API server refused the action.
     """
 
     title: str
@@ -35,6 +35,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     recovery_ns: int | None = None
     unserved_after_ns: int | None = None
     unserved_because: str = ""
+    answer: str = ""
     checks: tuple[Check, ...] = ()
 
 

@@ -132,8 +132,18 @@ class Port(Protocol):
         """Let no new Pods onto a node, or let them again."""
         ...
 
-    def patch(self, reference: str, change: dict[str, Any], namespace: str = "") -> None:
-        """Merge a change into an object (strategic merge patch)."""
+    def create(self, obj: Object, namespace: str = "") -> Object:
+        """Create an object, in the namespace where it needs one and names none; returns it as it is stored."""
+        ...
+
+    def patch(
+        self, reference: str, change: Any, namespace: str = "", patch_type: str = "strategic", subresource: str = ""
+    ) -> None:
+        """Patch an object, by one of the types strategic, merge and json."""
+        ...
+
+    def exec(self, pod: Object, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command in a container, the first one without a name; returns its exit code and what it printed."""
         ...
 
     def scale(self, reference: str, replicas: int, namespace: str = "") -> None:

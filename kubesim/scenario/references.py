@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from kubesim.api.kinds import SERVICE_ACCOUNT, find_kind
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
 from kubesim.cluster.references import parse_reference
@@ -53,6 +54,19 @@ def find_missing(
             word = own.partition("/")[0]
             hint = f"did you mean {word}/{nearest}?" if nearest else _what_there_is(word, names)
             yield named.path, f"there is no {named.reference} in the manifests or the cluster; {hint}"
+
+
+def created_by(scenario: Scenario) -> list[tuple[Kind, Object]]:
+    """What the scenario's own steps create, as far as it is of a known kind and has a name."""
+    objects: list[tuple[Kind, Object]] = []
+    for step in scenario.steps:
+        for obj in step.argument if step.action == "create" else ():
+            kind = find_kind(str(obj.get("apiVersion")), str(obj.get("kind")))
+            if kind is not None and isinstance((obj.get("metadata") or {}).get("name"), str):
+                objects.append((kind, obj))
+                if kind.kind == "Namespace":
+                    objects.append((SERVICE_ACCOUNT, {"metadata": {"name": "default"}}))
+    return objects
 
 
 def _what_there_is(word: str, names: set[str]) -> str:

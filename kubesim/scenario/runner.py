@@ -14,7 +14,7 @@ from kubesim.api.objects import Object
 from kubesim.errors import ApiError, UserError
 from kubesim.scenario.actions import Actor, DrainTimeout
 from kubesim.scenario.asking import holds, value_of
-from kubesim.scenario.judge import judge_at_end, seconds
+from kubesim.scenario.judge import judge_answer, judge_at_end, seconds
 from kubesim.scenario.model import (
     Condition,
     Expectation,
@@ -127,10 +127,15 @@ class Runner:
         self._on_act()
         watcher = _Watcher(port, step.expect, self._scenario.namespace)
         subject = ""
+        answer: ApiError | None = None
         if step.action:
             try:
                 subject = self._actor.act(step.action, step.argument)
-            except (ApiError, UserError) as error:
+            except ApiError as error:
+                answer = error
+                if not any(each.answer for each in step.expect):
+                    checks.append(Check(text=f"{step.action} is done", found=str(error), is_met=False))
+            except UserError as error:
                 # What the scenario names exists, or it would not have been begun: it is just not in the state for it.
                 checks.append(Check(text=f"{step.action} is done", found=str(error), is_met=False))
             except DrainTimeout as error:
@@ -138,10 +143,12 @@ class Runner:
         healed_ns = self._heal(step, start_ns, watcher, checks)
         self._last(start_ns + step.lasts - port.now_ns, watcher)
         checks += watcher.checks()
+        checks += [judge_answer(each.answer, answer) for each in step.expect if each.answer is not None]
         outcome = StepOutcome(
             title=step.step,
             action=step.action,
             subject=subject,
+            answer="" if answer is None else f"{answer.code} {answer.reason}: {answer.message}",
             start_ns=start_ns,
             end_ns=port.now_ns,
             healed_ns=healed_ns,
@@ -175,7 +182,8 @@ class Runner:
             return all(holds(port, condition, namespace) for condition in step.until)
 
         is_noticed = True
-        if step.action and port.now_ns - start_ns < _INSTANT_NS and is_so():
+        may_be_unnoticed = step.action and all(each.is_ == "ready" for each in step.until)
+        if may_be_unnoticed and port.now_ns - start_ns < _INSTANT_NS and is_so():
             # Nobody can have noticed yet: first it must show, then it must be over.
             is_noticed = self._wait(lambda: not is_so(), min(step.within, _NOTICED_NS))
         is_met = self._wait(is_so, max(0, step.within - (port.now_ns - start_ns)))

@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO, final
 
-from kubesim.api.objects import Object, controller_of
+from kubesim.api.objects import Object, controller_of, key_of
 from kubesim.cluster import Cluster
-from kubesim.errors import ApiError
+from kubesim.cluster.references import parse_reference
+from kubesim.errors import ApiError, UserError
 from kubesim.faults import FAULTS, Armed, Injector, Schedule, arm
 from kubesim.faults.arguments import Argument, NodeName, NodeTarget
 from kubesim.faults.targets import split_reference
+from kubesim.node.simulated import SimRuntime
 from kubesim.scenario.port import API_FAULTS, Users
+from kubesim.scenario.requests import creation_of, patch_of
 from kubesim.sim.loop import SECOND
 from kubesim.users.ledger import Audit
 from kubesim.users.load import Load
@@ -123,9 +126,26 @@ class SimulatedPort:
     def cordon(self, node: str, *, is_cordoned: bool) -> None:
         self.cluster.cordon(node, is_cordoned)
 
-    def patch(self, reference: str, change: dict[str, Any], namespace: str = "") -> None:
+    def create(self, obj: Object, namespace: str = "") -> Object:
+        return self.cluster.send(creation_of(obj, namespace))
+
+    def patch(
+        self, reference: str, change: Any, namespace: str = "", patch_type: str = "strategic", subresource: str = ""
+    ) -> None:
         own, space = split_reference(reference, namespace)
-        self.cluster.patch(own, change, space)
+        obj = self.cluster.get(own, space)
+        kind, _ = parse_reference(own)
+        self.cluster.send(patch_of((kind, *key_of(obj)), change, patch_type, subresource))
+
+    def exec(self, pod: Object, container: str, command: Sequence[str]) -> tuple[int, str]:
+        name = container or pod["spec"]["containers"][0]["name"]
+        runtime = self.cluster.data_plane.node_of(pod).runtime
+        process = runtime.process_of(pod["metadata"]["uid"], name) if isinstance(runtime, SimRuntime) else None
+        if process is None:
+            raise UserError(f"pod/{pod['metadata']['name']}: nothing can be run in container {name} now")
+        result = process.execute(command)
+        self.cluster.run(result.duration_ns / SECOND)
+        return result.exit_code, result.output
 
     def scale(self, reference: str, replicas: int, namespace: str = "") -> None:
         own, space = split_reference(reference, namespace)

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 from recorded_programs import RecordedPrograms
-from summarise import RECORDED, Entry, is_of_namespace, summarise
 
+from adapters.parity.summary import RECORDED, Entry, is_of_namespace, summarise
 from kubesim.api.kinds import LEASE, NODE, POD
 from kubesim.api.requests import Options, create, create_subresource, delete, patch
 from kubesim.api.timestamps import to_micro_time, to_time

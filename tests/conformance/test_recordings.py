@@ -16,9 +16,10 @@ import pytest
 import scenarios_controllers
 import scenarios_nodes
 import scenarios_pods
-from differences import differences, subjects
 from known_differences import KNOWN
 from replay import Replay
+
+from adapters.parity.comparison import differences, subjects
 
 FACTS = Path(__file__).parent / "facts"
 SCENARIOS = {**scenarios_pods.SCENARIOS, **scenarios_controllers.SCENARIOS, **scenarios_nodes.SCENARIOS}

@@ -1,22 +1,16 @@
 """From the watch stream of a namespace, recorded or simulated, to the facts that both must share.
 
-    python tests/conformance/summarise.py tests/conformance/recordings/*.jsonl.gz
-
 A summary says, per object, which distinct states it went through and how long each lasted, and which Events there
 were. What no two runs have in common is taken out: uids, addresses, times of day and the random parts of names, so
-that the Pods of one ReplicaSet share a name. A recording is a JSON object a line: `t` seconds, `type` and `res` of a
-watch event, and the object `obj`.
+that the Pods of one ReplicaSet share a name.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import sys
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 Object = dict[str, Any]
 UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -51,6 +45,7 @@ class Entry(NamedTuple):
     object: Object
 
 
+@final
 class Names:
     """Gives names with random parts a common one, and takes everything random out of texts."""
 
@@ -69,16 +64,16 @@ class Names:
 
     def _label(self, entry: Entry, revisions: dict[str, int]) -> str:
         metadata = entry.object["metadata"]
-        name: str = metadata["name"]
+        name = str(metadata["name"])
         owners = metadata.get("ownerReferences") or ()
         if entry.resource == "replicasets" and owners:
             owner = owners[0]["name"]
             revisions[owner] = revisions.get(owner, 0) + 1
             return f"{owner}~{revisions[owner]}"
         if entry.resource == "pods" and owners and owners[0]["kind"] == "ReplicaSet":
-            return self._texts.get(owners[0]["name"], owners[0]["name"]) + "~"
+            return str(self._texts.get(owners[0]["name"], owners[0]["name"])) + "~"
         if entry.resource == "endpointslices":
-            return (metadata.get("labels") or {}).get("kubernetes.io/service-name", name)
+            return str((metadata.get("labels") or {}).get("kubernetes.io/service-name", name))
         if entry.resource == "persistentvolumes":
             claim = entry.object["spec"].get("claimRef")
             return f"pv~{claim['name']}" if claim and name.startswith("pvc-") else name
@@ -297,34 +292,13 @@ _STATES = {
 
 def is_of_namespace(resource: str, obj: Object, namespace: str) -> bool:
     """Whether an object belongs to a run in that namespace."""
-    name = obj["metadata"]["name"]
+    name: str = obj["metadata"]["name"]
     if resource == "persistentvolumes":
-        return (
-            not name.startswith(FOREIGN)
-            and (obj["spec"].get("claimRef") or {"namespace": namespace})["namespace"] == namespace
-        )
+        owner: str = (obj["spec"].get("claimRef") or {"namespace": namespace})["namespace"]
+        return not name.startswith(FOREIGN) and owner == namespace
     if resource == "nodes":
         return not name.startswith(FOREIGN)
-    return obj["metadata"].get("namespace") == namespace
-
-
-def read_recording(path: Path) -> list[Entry]:
-    """The watch events of a recording's file, as far as summaries look at them."""
-    with gzip.open(path, "rt") as file:
-        head, *lines = (json.loads(line) for line in file)
-    entries = [
-        Entry(line["t"], line["type"], line["res"], line["obj"])
-        for line in sorted(lines, key=lambda line: line["t"])
-        if line.get("res") in (*RECORDED, "events") and is_of_namespace(line["res"], line["obj"], head["namespace"])
-    ]
-    volumes = {
-        e.object["metadata"]["name"] for e in entries if e.resource == "persistentvolumes" and e.type != "INITIAL"
-    }
-    return [
-        entry
-        for entry in entries
-        if (entry.resource != "persistentvolumes" or entry.object["metadata"]["name"] in volumes)
-    ]
+    return bool(obj["metadata"].get("namespace") == namespace)
 
 
 def dump(summary: Object) -> str:
@@ -337,9 +311,3 @@ def dump(summary: Object) -> str:
     for subject, found in summary["events"].items():
         events.append(f" {json.dumps(subject)}: [\n  " + ",\n  ".join(json.dumps(row) for row in found) + "]")
     return '{"objects": {\n' + ",\n".join(lines) + '\n},\n"events": {\n' + ",\n".join(events) + "\n}}\n"
-
-
-if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        target = Path(__file__).parent / "facts" / (Path(argument).name.removesuffix(".jsonl.gz") + ".json")
-        target.write_text(dump(summarise(read_recording(Path(argument)))))

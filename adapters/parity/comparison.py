@@ -120,9 +120,8 @@ def _history_differences(recorded: list[Any], simulated: list[Any]) -> list[str]
             return [f"step {number}: recorded after {wanted[0]} s, simulated after {got[0]} s: {json.dumps(wanted[1])}"]
     if len(recorded) != len(simulated):
         more, whose = (recorded, "recorded") if len(recorded) > len(simulated) else (simulated, "simulated")
-        return [
-            f"only {whose}: step {min(len(recorded), len(simulated))} and on, {json.dumps(more[min(len(recorded), len(simulated))])}"
-        ]
+        shared = min(len(recorded), len(simulated))
+        return [f"only {whose}: step {shared} and on, {json.dumps(more[shared])}"]
     return []
 
 
