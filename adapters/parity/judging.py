@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from adapters.parity.causes import CAUSES
 from adapters.parity.comparison import differences, subjects
 from adapters.parity.recording import Recording, read_recording
-from adapters.parity.summary import summarise
+from adapters.parity.summary import Names, summarise
 from adapters.parity.twin import simulate
 from kubesim.scenario.file import read_scenario
 
@@ -75,12 +75,12 @@ def compare(recorded: Recording, simulated: Recording) -> dict[str, list[str]]:
 
 
 def _answers(recorded: Recording, simulated: Recording) -> list[str]:
-    pairs: list[tuple[Any, Any]] = list(zip(recorded.calls, simulated.calls, strict=False))
-    lines = [
-        f"{one.step}: recorded {one.answer or 'done'!r}, simulated {other.answer or 'done'!r}"
-        for one, other in pairs
-        if one != other
-    ]
+    names, twin_names = Names(recorded.entries), Names(simulated.entries)
+    lines = []
+    for one, other in zip(recorded.calls, simulated.calls, strict=False):
+        before, after = names.plain(one.answer) or "done", twin_names.plain(other.answer) or "done"
+        if before != after:
+            lines.append(f"{one.step}: recorded {before!r}, simulated {after!r}")
     if len(recorded.calls) != len(simulated.calls):
         lines.append(f"{len(recorded.calls)} calls recorded, {len(simulated.calls)} simulated")
     return lines

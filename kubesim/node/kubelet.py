@@ -311,6 +311,7 @@ class Kubelet:
         if worker.is_alive and worker.stage == "syncing":
             message = "Pod was active on the node longer than the specified deadline"
             worker.event("Normal", "DeadlineExceeded", message)
+            worker.writer.deadline = message
             worker.fail("DeadlineExceeded", message)
 
 

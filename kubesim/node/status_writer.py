@@ -41,12 +41,15 @@ _joined_conditions: IdentitiesMemo[Sequence[Object]] = IdentitiesMemo(_join_cond
 class StatusWriter:
     """The status that the kubelet wants (`status`), the one that the API is known to have, and the way between."""
 
-    __slots__ = ("_api", "_is_deleted", "_is_sending", "_revision", "_sent", "_worker", "status")
+    __slots__ = ("_api", "_is_deleted", "_is_sending", "_revision", "_sent", "_worker", "deadline", "status")
 
     def __init__(self, worker: PodWorker) -> None:
         pod = worker.pod
         self._worker = worker
         self.status: Object | None = None
+        # The words about a deadline that has passed: they are told again with each status that is made.
+        # Upstream: pkg/kubelet/active_deadline.go:ShouldEvict @v1.36
+        self.deadline = ""
         self._api: Object = pod.get("status") or {}
         self._revision = int(pod["metadata"]["resourceVersion"])
         self._is_sending = False
@@ -56,6 +59,8 @@ class StatusWriter:
     def set(self, status: Object) -> None:
         """This is the status now."""
         self.status = status
+        if self.deadline:
+            self._worker.event("Normal", "DeadlineExceeded", self.deadline)
         self.flush()
 
     def take_api_status(self, pod: Object) -> bool:

@@ -9,10 +9,6 @@ _SHUFFLE = _CHANCE + "a sync of the volume binder put its finalizer back just be
 
 KNOWN: dict[tuple[str, str], str] = {
     ("a6-lifecycle-hooks", "pods/postfail"): _CHANCE + "a relist saw the second container between start and end",
-    (
-        "a7-restart-policy",
-        "events of pods/deadline",
-    ): "gap: upstream repeats DeadlineExceeded at each status until the end",
     ("b1-crashloop", "pods/crash"): _CHANCE + "which sync of the last back-off came before the end of the recording",
     ("b2-image-errors", "pods/nocommand"): _NO_FILES,
     ("b2-image-errors", "pods/nonroot"): _NO_FILES,
