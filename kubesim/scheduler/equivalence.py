@@ -37,6 +37,7 @@ from kubesim.sim.chooser import Stream
 _CLASS_NODES_MAX: Final = 512_000
 _CLASSES_MIN: Final = 64
 _LOADS_MAX: Final = 65536
+_BONUSES_MAX: Final = 256
 
 _TAINTS: Final = TaintToleration()
 _AFFINITY: Final = NodeAffinity()
@@ -152,6 +153,7 @@ class EquivalenceClass:
         self._group_at: list[Group | None] = [None] * count
         self._fixed_at = [INFEASIBLE] * count
         self._groups: dict[Standings, Group] = {}
+        self._bonuses_of: dict[tuple[int | Standings, ...], list[int]] = {}
         self._feasible: list[int] = []
         for node in order:
             self._judge(node)
@@ -253,7 +255,7 @@ class EquivalenceClass:
         if len(present) == 1:
             lists = [present[0].levels[scores[0]]]
         else:
-            bonuses = self._bonuses(present, ranges, min(total, wanted))
+            bonuses = self._known_bonuses(present, ranges, min(total, wanted))
             totals = [fixed + bonus for fixed, bonus in zip(scores, bonuses, strict=True)]
             best = max(totals)
             lists = [
@@ -273,6 +275,18 @@ class EquivalenceClass:
         if len(open_groups) == len(groups):
             return groups, self._feasible
         return open_groups, sorted([position for group in open_groups for position in group.positions()])
+
+    def _known_bonuses(self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int) -> list[int]:
+        """As `_bonuses`; where they follow from the groups' standings they are the same for one Pod after the other."""
+        if not self._topologies.scores_by_standing:
+            return self._bonuses(groups, ranges, node_count)
+        key: tuple[int | Standings, ...] = (node_count, *[group.standings for group in groups])
+        known = self._bonuses_of.get(key)
+        if known is None:
+            if len(self._bonuses_of) >= _BONUSES_MAX:
+                self._bonuses_of.clear()
+            known = self._bonuses_of[key] = self._bonuses(groups, ranges, node_count)
+        return known
 
     def _bonuses(self, groups: Sequence[Group], ranges: Sequence[Range], node_count: int) -> list[int]:
         """The weighted normalized scores of each group, normalized over the nodes in the window."""

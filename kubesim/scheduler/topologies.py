@@ -53,6 +53,12 @@ class Topologies:
         self._labels = [node.labels for node in order]
         for node in order:
             self._enter(node)
+        # Whether scores follow from standings alone, with no domain that has several nodes and a count that moves.
+        self.scores_by_standing = not (
+            self._needs_all
+            or self.score_dimensions
+            or any(self._dimensions[i].counts for i in self._soft_dimensions if not self._dimensions[i].only_here)
+        )
 
     def _enter(self, node: NodeInfo) -> None:
         """Count what is on a node for the first time."""
