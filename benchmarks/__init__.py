@@ -1,1 +1,1 @@
-"""Measurements. Each is a command of its own process, prints one JSON object, and is never run as a test."""
+"""Measurements. Each is a command of its own process, prints its figures (`--json`: as one object), and is no test."""

@@ -2,7 +2,8 @@
 
     python -m benchmarks.bare_api PORT
 
-One handler, aiopg's own pool, no log, no metrics, no request ids, no deadlines, no ETags.
+One handler, aiopg's own pool, no log, no metrics, no request ids, no deadlines, no ETags. What both do, both do the
+quick way: JSON is made by pydantic-core, and aiopg sets no timer for a statement.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator
+from typing import cast
 
 import aiopg
+import pydantic_core
 from aiohttp import web
 
 from vehicle_api.core import Vehicle
@@ -26,6 +29,7 @@ async def _connect(app: web.Application) -> AsyncIterator[None]:
     database = read_settings(os.environ).database
     async with aiopg.create_pool(
         maxsize=8,
+        timeout=cast(float, None),
         host=database.host,
         port=database.port,
         dbname=database.name,
@@ -42,7 +46,8 @@ async def _get(request: web.Request) -> web.Response:
         row = await cursor.fetchone()
     if row is None:
         raise web.HTTPNotFound
-    return web.json_response(dict(zip(_NAMES, row, strict=False)))
+    body = pydantic_core.to_json(dict(zip(_NAMES, row, strict=False)))
+    return web.Response(body=body, content_type="application/json")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from aiohttp import web
 from psycopg2 import extensions
 
 from vehicle_api.app import make_app
-from vehicle_api.logs import configure_logs
+from vehicle_api.logs import LineHandler, configure_logs
 from vehicle_api.service import SERVICE
 from vehicle_api.settings import HELP, Settings, SettingsError, read_settings
 
@@ -32,8 +32,8 @@ def _note_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -
         loop.default_exception_handler(context)
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until a signal says to stop.
+async def serve(settings: Settings, log: LineHandler) -> None:
+    """Serve until a signal says to stop; `log` gets a line for each request, if the level is low enough.
 
     Raises:
         SettingsError: the address to listen on cannot be had.
@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
     loop.set_exception_handler(_note_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    app = make_app(settings)
+    app = make_app(settings, log if settings.log_level <= logging.INFO else None)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=FINISH_SECONDS)
     await runner.setup()
     try:
@@ -75,8 +75,8 @@ def main(arguments: list[str]) -> int:
     parser.parse_args(arguments)
     try:
         settings = read_settings(os.environ)
-        configure_logs(settings.log_level, settings.pod)
-        asyncio.run(serve(settings))
+        log = configure_logs(settings.log_level, settings.pod)
+        asyncio.run(serve(settings, log))
     except SettingsError as error:
         sys.stderr.write(f"vehicle_api: {error}\n")
         return 2

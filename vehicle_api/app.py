@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 
 from vehicle_api import logs
 from vehicle_api.handlers import BODY_BYTES_MAX, ROUTES
+from vehicle_api.logs import LineHandler
 from vehicle_api.metrics import Metrics
 from vehicle_api.pool import Pool, SchemaMissing
 from vehicle_api.problems import make_problem, problem_of
@@ -37,11 +38,12 @@ _numbers = itertools.count(1)
 _log = logging.getLogger("vehicle_api.requests")
 
 
-def make_app(settings: Settings) -> web.Application:
-    """The service, to be run by aiohttp; its connections open when it starts and close when it ends."""
+def make_app(settings: Settings, log: LineHandler | None = None) -> web.Application:
+    """The service, to be run by aiohttp; its connections open when it starts and close when it ends. `log` gets a line
+    for each request."""
     pool = Pool(settings.database, POOL_SIZE)
     store = PostgresStore(pool)
-    service = Service(store, Readiness(store), Metrics(pool), settings.pod)
+    service = Service(store, Readiness(store), Metrics(pool), settings.pod, log)
     app = web.Application(middlewares=[_answer], client_max_size=BODY_BYTES_MAX)
     app[SERVICE] = service
     app.add_routes(ROUTES)
@@ -101,8 +103,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     method = request.method if request.method in _METHODS else "(other)"
     seconds = time.perf_counter() - began
     service.metrics.count(method, route, response.status, seconds)
-    level = logging.DEBUG if route in _QUIET and response.status < 400 else logging.INFO
-    if _log.isEnabledFor(level):
+    is_quiet = route in _QUIET and response.status < 400
+    if service.log is not None and (not is_quiet or _log.isEnabledFor(logging.DEBUG)):
         fields = {"method": method, "path": request.path, "status": response.status, "ms": round(seconds * 1000, 2)}
-        _log.log(level, "answered", extra={"fields": fields})
+        service.log.log("answered", fields)
     return response

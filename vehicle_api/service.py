@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from vehicle_api.logs import LineHandler
 from vehicle_api.metrics import Metrics
 from vehicle_api.readiness import Readiness
 from vehicle_api.store import Store
@@ -18,6 +19,8 @@ class Service(NamedTuple):
     readiness: Readiness
     metrics: Metrics
     pod: str
+    # Where a line for each request goes; None if nowhere.
+    log: LineHandler | None
 
 
 SERVICE = web.AppKey("service", Service)
