@@ -1,6 +1,7 @@
 """The vehicle stack as real processes: how soon it serves, and what users notice when it is killed.
 
-Each kill meets a container that has not been restarted before, so that no back-off is in the figure.
+Each kill meets a container that has not been restarted before, so that no back-off is in the figure, and they fall on
+all parts of a probe's period. Users count as in `kubesim run`: what has no answer after two seconds was not served.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ from kubesim.sim.loop import SECOND
 SPEC = "specs/stack.yaml"
 RATE = 50
 _WAIT_NS = 60 * SECOND
+# The period at which the stack is probed, and on how many parts of it kills fall.
+_PERIOD_S = 2.0
+_MOMENTS = 8
 
 
 def measure_start() -> float:
@@ -72,6 +77,7 @@ class _Bench:
     def __init__(self, stack: ProcessStack) -> None:
         self.stack = stack
         self.cluster = stack.cluster
+        self._kills = 0
         self.cluster.apply(SPEC)
         self.wait(self._is_whole)
         self.users: RealUsers = stack.start_users("vehicle-api", rate=RATE, write_percent=20)
@@ -97,6 +103,8 @@ class _Bench:
     def kill_and_heal(self, name: str) -> float:
         """kill -9 a Pod's process; returns seconds until it is Ready again."""
         reference = f"pod/{name}"
+        self._kills += 1
+        self.rest(self._kills % _MOMENTS / _MOMENTS * _PERIOD_S)
         os.kill(self.stack.container_of(reference).pid, signal.SIGKILL)
 
         def is_back() -> bool:
@@ -116,16 +124,17 @@ class _Bench:
         self.wait(self._is_whole)
         self.rest(1)
 
-    def repeat(self, kill: Callable[[_Bench], float], kills: int) -> tuple[list[float], float]:
-        """Kill so often; returns how long each took to heal, and the share of requests meanwhile that were served."""
+    def repeat(self, kill: Callable[[_Bench], float], kills: int) -> tuple[list[float], tuple[int, int]]:
+        """Kill so often; returns how long each took to heal, and from when until when that was."""
         start_ns = self.stack.pacer.wall_ns()
         took = [kill(self) for _ in range(kills)]
-        return took, self.users.count(start_ns, self.stack.pacer.wall_ns()).availability
+        return took, (start_ns, self.stack.pacer.wall_ns())
 
     def finish(self) -> None:
-        """Wait for the last answers."""
+        """Stop the users, and wait until each has an answer or has given up."""
         self.users.stop()
-        self.rest(3)
+        while self.users.is_waiting:
+            self.rest(0.05)
 
 
 def measure(kills: int) -> dict[str, Any]:
@@ -134,26 +143,27 @@ def measure(kills: int) -> dict[str, Any]:
     objects = [manifest.object for manifest in load(SPEC)]
     with ProcessStack(objects=objects) as stack:
         bench = _Bench(stack)
-        database, database_share = bench.repeat(_kill_database, kills)
-        replicas, replica_share = bench.repeat(_kill_replica, kills)
-        rollout = _roll_out(bench)
+        database, database_span = bench.repeat(_kill_database, kills)
+        replicas, replica_span = bench.repeat(_kill_replica, kills)
+        rollout_span = _roll_out(bench)
         bench.finish()
-        audit = bench.users.audit()
         users = bench.users
+        audit, rollout = users.audit(), users.count(*rollout_span)
         return {
             "start to first 200, s": f"{min(starts):.2f} best, {statistics.median(starts):.2f} median of {len(starts)}",
             "database kills": kills,
             "database ready again, s": _spread(database),
-            "predicted": f"{_predict('pod/postgres-0'):.2f}",
-            "availability meanwhile": f"{database_share:.4%}",
+            "predicted": _spread(_predict("pod/postgres-0")),
+            "availability meanwhile": f"{users.count(*database_span).availability:.4%}",
             "half answered within, ms": f"{(users.duration_ns(0.5) or 0) / 1e6:.1f}",
             "slowest answer, s": f"{users.slowest_ns() / SECOND:.2f}",
+            "without an answer in 2 s": users.reasons().get("timeout", 0),
             "acknowledged writes": audit.kept + len(audit.lost),
             "acknowledged writes lost": len(audit.lost),
             "replica kills": kills,
             "replica ready again, s": _spread(replicas),
-            "predicted ": f"{_predict('deployment/vehicle-api'):.2f}",
-            "availability meanwhile ": f"{replica_share:.4%}",
+            "predicted ": _spread(_predict("deployment/vehicle-api")),
+            "availability meanwhile ": f"{users.count(*replica_span).availability:.4%}",
             "rolling update, requests": rollout.total,
             "rolling update, not served": rollout.refused + rollout.failed,
             "not served, by reason": str(users.reasons()),
@@ -174,13 +184,13 @@ def _kill_replica(bench: _Bench) -> float:
     return result
 
 
-def _roll_out(bench: _Bench) -> Any:
+def _roll_out(bench: _Bench) -> tuple[int, int]:
     start_ns = bench.stack.pacer.wall_ns()
     bench.cluster.restart_rollout("deployment/vehicle-api")
     bench.rest(1)
     bench.wait(lambda: ready("deployment/vehicle-api").holds(bench.cluster))
     bench.rest(8)  # the last old Pods end
-    return bench.users.count(start_ns, bench.stack.pacer.wall_ns())
+    return start_ns, bench.stack.pacer.wall_ns()
 
 
 def _spread(values: list[float]) -> str:
@@ -188,15 +198,23 @@ def _spread(values: list[float]) -> str:
     return f"{ordered[0]:.2f} best, {statistics.median(ordered):.2f} median, {ordered[-1]:.2f} worst"
 
 
-def _predict(reference: str) -> float:
-    """What the simulated runtime says of the same kill, in seconds until Ready."""
-    with Cluster() as cluster:
-        cluster.apply(Path(SPEC))
-        for workload in ("statefulset/postgres", "deployment/vehicle-api"):
-            cluster.until(ready(workload))
-        pod = f"pod/{cluster.ready_pod_of(reference)['metadata']['name']}"
-        cluster.crash(pod, exit_code=137)
-        start_ns = cluster.now_ns
-        cluster.until(lambda c: c.get(pod)["status"]["containerStatuses"][0]["restartCount"] == 1)
-        cluster.until(ready(pod))
-        return (cluster.now_ns - start_ns) / SECOND
+def _has_restarted(cluster: Cluster, pod: str) -> bool:
+    return bool(cluster.get(pod)["status"]["containerStatuses"][0]["restartCount"] == 1)
+
+
+def _predict(reference: str) -> list[float]:
+    """What the simulated runtime says of such kills, in seconds until Ready."""
+    found = []
+    for moment in range(_MOMENTS):
+        with Cluster() as cluster:
+            cluster.apply(Path(SPEC))
+            for workload in ("statefulset/postgres", "deployment/vehicle-api"):
+                cluster.until(ready(workload))
+            cluster.run(2 + moment / _MOMENTS * _PERIOD_S)
+            pod = f"pod/{cluster.ready_pod_of(reference)['metadata']['name']}"
+            cluster.crash(pod, exit_code=137)
+            start_ns = cluster.now_ns
+            cluster.until(partial(_has_restarted, pod=pod))
+            cluster.until(ready(pod))
+            found.append((cluster.now_ns - start_ns) / SECOND)
+    return found
