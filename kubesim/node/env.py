@@ -112,7 +112,7 @@ def field_value(pod: Object, path: str, pod_ip: str, host_ip: str) -> str:
         value: str = (metadata.get(name) or {}).get(key.rstrip("]").strip("'\""), "")
         return value
     if path in {"metadata.labels", "metadata.annotations"}:
-        return "\n".join(f'{key}="{_escaped(text)}"' for key, text in sorted((metadata.get(name) or {}).items()))
+        return "\n".join(f"{key}={quoted(text)}" for key, text in sorted((metadata.get(name) or {}).items()))
     if path.startswith("metadata."):
         return str(metadata.get(name, ""))
     if path.startswith("spec."):
@@ -120,8 +120,10 @@ def field_value(pod: Object, path: str, pod_ip: str, host_ip: str) -> str:
     raise EnvError(f"unsupported fieldPath: {path}")
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def quoted(text: str) -> str:
+    """A text as Go's `%q` writes it, but for characters that nobody can see."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def resource_value(reference: Object, pod: Object, container: Object, allocatable: Mapping[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubesim.network.messages import HttpReply, HttpRequest, NetError
+from kubesim.node.env import quoted
+from kubesim.node.http_action import http_headers
 from kubesim.node.runtime import ContainerRecord, RuntimeFailure
 from kubesim.sim.loop import SECOND
 
@@ -29,8 +31,8 @@ def run_hook(worker: PodWorker, facts: ContainerFacts, record: ContainerRecord, 
             return f'{shown} {result.text}, message: ""'
         if result.exit_code:
             # What follows the code is the standard error, of which a program's result knows nothing apart.
-            output = result.output.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            return f"{shown} command '{' '.join(command)}' exited with {result.exit_code}: , message: \"{output}\""
+            ended = f"command '{' '.join(command)}' exited with {result.exit_code}"
+            return f"{shown} {ended}: , message: {quoted(result.output)}"
         return None
     if "httpGet" in hook:
         return (yield from _run_http(worker, facts, hook["httpGet"], of))
@@ -46,7 +48,7 @@ def _run_http(worker: PodWorker, facts: ContainerFacts, action: Object, of: str)
         named = {entry.get("name"): entry["containerPort"] for entry in facts.spec.get("ports") or ()}
         port = named.get(port, 80)
     host = action.get("host") or worker.pod_ip
-    request = HttpRequest("GET", action.get("path", "/"))
+    request = HttpRequest("GET", action.get("path", "/"), None, http_headers(action, "kube-lifecycle/1.36"))
     answer: Any = yield lambda on_done: worker.node.network.probe(host, port, request, _HTTP_TIMEOUT_NS, on_done)
     shown = f"HTTP lifecycle hook ({request.path}) {of}"
     if isinstance(answer, NetError):

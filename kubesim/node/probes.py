@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from kubesim.network.messages import HttpReply, HttpRequest, NetError
 from kubesim.node.env import expand
+from kubesim.node.http_action import http_headers
 from kubesim.node.runtime import ContainerRecord, RuntimeFailure
 from kubesim.sim.loop import SECOND, Timer
 
@@ -357,7 +358,8 @@ class ContainerProbes:
                 status = answer.status if isinstance(answer, HttpReply) else 500
                 on_outcome("failure", f"HTTP probe failed with statuscode: {status}")
 
-        self.worker.node.network.probe(host, port, HttpRequest("GET", path), timeout_ns, on_answer)
+        request = HttpRequest("GET", path, None, http_headers(action, "kube-probe/1.36"))
+        self.worker.node.network.probe(host, port, request, timeout_ns, on_answer)
 
     def _run_tcp(self, action: Object, timeout_ns: int, on_outcome: Any) -> None:
         port = self._port(action["port"])

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, final
 
-from kubesim.processes.isolation import launcher_command
+from kubesim.processes.isolation import launcher_command, read_status
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _STATUS_MAX: Final = 65_536
@@ -74,12 +74,12 @@ def start_apart(spec: dict[str, Any]) -> int:
     launcher = subprocess.Popen(
         words, pass_fds=(file, status, go), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
     )
-    line = os.read(status_reader, _STATUS_MAX)
+    said = os.read(status_reader, _STATUS_MAX)
     launcher.wait()
     os.write(go_writer, b"g")
     for descriptor in (file, status_reader, status, go, go_writer):
         os.close(descriptor)
-    return int(line.split()[1]) if line.startswith(b"pid ") else 0
+    return read_status(said).pid
 
 
 @final
@@ -152,10 +152,9 @@ class Child:
         except BlockingIOError:
             return
         self._answer += chunk
-        lines = self._answer.decode(errors="replace").splitlines()
-        pid = next((line for line in lines if line.startswith("pid ")), "")
+        pid, error = read_status(self._answer)
         if pid and not self.pid:
-            self.pid = int(pid[4:])
+            self.pid = pid
             if not self._is_isolated:
                 self._let_go()
         if chunk:
@@ -163,7 +162,6 @@ class Child:
         self._aio.remove_reader(self._status)
         os.close(self._status)
         self._close_go()
-        error = next((line[6:] for line in lines if line.startswith("error ")), "")
         if not self.pid and not error:
             error = "the launcher ended without a word"
         self._has_started = True

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 
 from kubesim.node.runtime import OnDone, RuntimeFailure
 from kubesim.processes.child import watch_exit
-from kubesim.processes.isolation import launcher_command
+from kubesim.processes.isolation import launcher_command, read_status
 from kubesim.processes.pacing import Pacer
 from kubesim.programs.program import ExecResult
 
@@ -91,10 +91,9 @@ class Execution:
 
     def _reap_orphan(self) -> None:
         """A command whose launcher was killed is ours now, and while it is a zombie, its container cannot end."""
-        pid = next((line[4:] for line in self._status.decode().splitlines() if line.startswith("pid ")), "")
-        if pid:
+        if pid := read_status(self._status).pid:
             with contextlib.suppress(ProcessLookupError):
-                watch_exit(self._pacer.aio, int(pid), lambda _: None)
+                watch_exit(self._pacer.aio, pid, lambda _: None)
 
     def _time_out(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -105,9 +104,7 @@ class Execution:
     def _finish(self) -> None:
         if self._code is None or self._open:
             return
-        lines = self._status.decode(errors="replace").splitlines()
-        error = next((line[6:] for line in lines if line.startswith("error ")), "")
-        if error:
+        if error := read_status(self._status).error:
             self._answer(RuntimeFailure(f"failed to exec in container: {error}"))
         else:
             self._answer(ExecResult(self._code, self._output.decode(errors="replace")))

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 LAUNCHER: Final = str(Path(__file__).with_name("launch.py"))
 # What a Python process of this environment needs to start, wherever volumes are mounted.
 _PROJECT: Final = str(Path(__file__).parents[2])
+_CHECK_SECONDS: Final = 20
+
+
+class Status(NamedTuple):
+    """What `launch.py` has said: the process that it has made, 0 for none yet, and why it could not go on."""
+
+    pid: int
+    error: str
+
+
+def read_status(said: bytes) -> Status:
+    """The meaning of what has been read from the launcher's status pipe; a line that is not complete may be cut."""
+    pid, error = 0, ""
+    for line in said.decode(errors="replace").splitlines(keepends=True):
+        word, _, rest = line.partition(" ")
+        if word == "pid" and line.endswith("\n"):
+            pid = int(rest)
+        elif word == "error":
+            error = error or rest.rstrip("\n")
+    return Status(pid, error)
 
 
 def launcher_command(spec: dict[str, Any], *descriptors: int) -> tuple[list[str], int]:
@@ -51,14 +73,24 @@ def find_obstacle() -> str:
         status_read, status = os.pipe()
         go, go_write = os.pipe()
         words, file = launcher_command(spec, status, go)
-        descriptors = (file, status, go)
-        try:
-            subprocess.run(words, pass_fds=descriptors, check=False, stdin=subprocess.DEVNULL, timeout=20)
-            os.write(go_write, b"g")
-        finally:
-            for descriptor in (*descriptors, go_write):
+        with subprocess.Popen(words, pass_fds=(file, status, go), stdin=subprocess.DEVNULL) as launcher:
+            for descriptor in (file, status, go):
                 os.close(descriptor)
-        with open(status_read, "rb") as answer:
-            lines = answer.read().decode().splitlines()
-    errors = [line.removeprefix("error ") for line in lines if line.startswith("error ")]
-    return errors[0] if errors else ""
+            os.write(go_write, b"g")
+            said = _read_all(status_read, _CHECK_SECONDS)
+            if said is None:
+                launcher.kill()
+        os.close(go_write)
+        os.close(status_read)
+    return f"making one takes longer than {_CHECK_SECONDS} s" if said is None else read_status(said).error
+
+
+def _read_all(descriptor: int, seconds: float) -> bytes | None:
+    """All that comes out of a pipe until nobody can write to it any more; None if that takes longer."""
+    said, end = b"", time.monotonic() + seconds
+    while select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
+        chunk = os.read(descriptor, 4096)
+        if not chunk:
+            return said
+        said += chunk
+    return None

@@ -25,7 +25,9 @@ async def call_http(ip: str, port: int, message: HttpRequest, host: str = "") ->
     try:
         body = b"" if message.body is None else json.dumps(message.body).encode()
         kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if message.body is not None else ""
-        head = f"{message.method} {message.path} HTTP/1.1\r\nHost: {host or ip}\r\nConnection: close\r\n{kind}\r\n"
+        fields = {"Host": host or ip, "Connection": "close", **message.headers}
+        own = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        head = f"{message.method} {message.path} HTTP/1.1\r\n{own}{kind}\r\n"
         writer.write(head.encode() + body)
         try:
             start = await reader.readuntil(b"\r\n\r\n")
@@ -37,10 +39,10 @@ async def call_http(ip: str, port: int, message: HttpRequest, host: str = "") ->
         version, _, rest = first.partition(" ")
         if not version.startswith("HTTP/") or not rest[:3].isdigit():
             raise ValueError(f'malformed HTTP response "{first[:40]}"')
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        length = fields.get("content-length", "")
+        got = {name.title(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
+        length = got.get("Content-Length", "")
         content = await (reader.readexactly(int(length)) if length.isdigit() else reader.read())
-        return HttpReply(int(rest[:3]), content)
+        return HttpReply(int(rest[:3]), content, got)
     except asyncio.IncompleteReadError as error:
         raise ConnectionResetError("unexpected EOF") from error
     finally:

@@ -6,9 +6,10 @@ import pytest
 
 from kubesim.errors import UserError
 from kubesim.node.runtime import RuntimeFailure
-from kubesim.processes import images
+from kubesim.processes import images, isolation
 from kubesim.processes.addresses import Addresses, with_own_loopback
 from kubesim.processes.images import ImageMap
+from kubesim.processes.isolation import read_status
 from kubesim.processes.logs import text_of
 
 
@@ -66,6 +67,28 @@ def test_a_mistake_in_the_map_is_named(tmp_path, text, problem):
         ImageMap(tmp_path, path)
 
     assert str(raised.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    "said, expected",
+    [
+        (b"", (0, "")),
+        (b"pid 12", (0, "")),
+        (b"pid 123\n", (123, "")),
+        (b"pid 123\nerror no such file: /x\n", (123, "no such file: /x")),
+        (b"error Operation not permitted\n", (0, "Operation not permitted")),
+    ],
+)
+def test_what_the_launcher_says(said, expected):
+    """A number counts when its line is complete: it may come in pieces."""
+    assert read_status(said) == expected
+
+
+def test_a_machine_that_takes_too_long_has_no_namespaces(monkeypatch):
+    """That is a reason to do without, not an accident."""
+    monkeypatch.setattr(isolation, "_CHECK_SECONDS", 0)
+
+    assert isolation.find_obstacle() == "making one takes longer than 0 s"
 
 
 def test_every_range_of_the_cluster_has_addresses_of_its_own():

@@ -163,6 +163,13 @@ def test_a_process_sees_what_its_pod_declares(stack):
     assert env["WEB_SERVICE_HOST"] == stack.service_address("web")[0]
 
 
+def test_a_probe_sends_its_headers(stack):
+    """Those of the Pod, and the kubelet's own."""
+    sent = seen_by(stack, web_pod(stack))["probe"]
+
+    assert {"X-Probe": "yes", "User-Agent": "kube-probe/1.36", "Accept": "*/*"}.items() <= sent.items()
+
+
 def test_volumes_are_where_they_are_mounted(stack):
     """ConfigMaps and Secrets are files, with the addresses of this machine in them; the working directory is the Pod's."""
     result = execute(stack, web_pod(stack), "sh", "-c", "pwd; cat /etc/words/file.txt; echo; cat /run/keys/password")

@@ -17,9 +17,11 @@ from pathlib import Path
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         status = 200
-        if self.path == "/healthz" and Path("/tmp/sick").exists():
-            status = 500
+        if self.path == "/healthz":
+            self.server.probe_headers = dict(self.headers)
+            status = 500 if Path("/tmp/sick").exists() else 200
         seen = {"host": socket.gethostname(), "pid": os.getpid(), "uid": os.getuid(), "env": dict(os.environ)}
+        seen["probe"] = self.server.probe_headers
         body = json.dumps(seen).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -32,6 +34,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, *arguments):
+        self.probe_headers = {}  # of the last probe
+        super().__init__(*arguments)
 
     def server_bind(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

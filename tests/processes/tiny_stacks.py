@@ -28,7 +28,7 @@ def workload(kind, name, replicas=1, volumes=(), container=None, grace=5, **spec
         "ports": [{"name": "http", "containerPort": 8080}],
         # Patient, for a busy machine is no reason to be taken out of a Service.
         "readinessProbe": {
-            "httpGet": {"path": "/healthz", "port": "http"},
+            "httpGet": {"path": "/healthz", "port": "http", "httpHeaders": [{"name": "X-Probe", "value": "yes"}]},
             "periodSeconds": 1,
             "timeoutSeconds": 30,
             "failureThreshold": 1,

@@ -9,6 +9,7 @@ import pytest
 from patience import with_deadlines
 from running import VEHICLE, Proxy, open_pool, serving, until_ready, vehicle
 
+from vehicle_api import readiness
 from vehicle_api.migrations import STEPS, migrate
 
 # No answer may take longer.
@@ -157,6 +158,24 @@ async def test_a_lost_answer_to_a_creation_is_found_again(emptied_environment, p
             async with client.get("/api/vehicles", params={"vin": made["vin"]}) as answer:
                 assert (await answer.json())["items"] == [made]
         assert proxy.cuts == 2
+
+
+async def test_old_keys_are_forgotten_whatever_comes_between(emptied_environment, monkeypatch, caplog):
+    """What fails is said, the next time comes, and then a key of yesterday goes while one of today stays."""
+    monkeypatch.setattr(readiness, "_EXPIRE_SECONDS", 0.01)
+    insert = "INSERT INTO idempotency_keys VALUES (%s, gen_random_uuid(), '{}', now() - %s::interval)"
+    rename = "ALTER TABLE idempotency_keys RENAME COLUMN {} TO {}"
+    async with serving(emptied_environment), open_pool(emptied_environment) as pool:
+        await pool.fetch(rename.format("created_at", "other"), is_idempotent=False)
+        while "could not be expired" not in caplog.text:
+            await asyncio.sleep(0.01)
+        await pool.fetch(rename.format("other", "created_at"), is_idempotent=False)
+        await pool.fetch(insert, ("new", "1 hour"), is_idempotent=False)
+        await pool.fetch(insert, ("old", "25 hours"), is_idempotent=False)
+        while await pool.fetch("SELECT key FROM idempotency_keys", is_idempotent=True) != [("new",)]:
+            await asyncio.sleep(0.01)
+
+        assert "created_at" in caplog.text, "the reason is in the log"
 
 
 async def test_the_service_starts_without_its_database(environment, postgres):
