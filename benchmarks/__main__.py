@@ -1,4 +1,7 @@
-"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | processes | table"""
+"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | search | table | …
+
+Each measures one thing and prints it.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,9 @@ def main(arguments: list[str]) -> int:
         "processes", help="the stack as real processes: start, kills and a rolling update under load"
     )
     real.add_argument("--kills", type=int, default=20, help="how often each is killed (20)")
+    campaign = commands.add_parser("search", help="schedules of faults a second, by one process and by workers")
+    campaign.add_argument("--schedules", type=int, default=320)
+    campaign.add_argument("--workers", type=int, default=2)
     everything = commands.add_parser("table", help="the table of docs/performance.md")
     everything.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     for command in commands.choices.values():
@@ -60,6 +66,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks import processes
 
         _print(processes.measure(options.kills), options.json)
+    elif options.command == "search":
+        from benchmarks import search
+
+        _print(search.measure(options.schedules, options.workers), options.json)
     else:
         return table.main(options.write, options.json)
     return 0

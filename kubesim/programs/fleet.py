@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
+from kubesim.api.memo import IdentityMemo
 from kubesim.network.messages import HttpReply, HttpRequest
 from kubesim.programs.sql import TOKENS, Rejected, Rows, Statement
 
@@ -73,7 +74,15 @@ def _refuse(method: str, allowed: str) -> Answering:
 
 def _render(row: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpReply:
     etag = f'"{row["version"]}"'
-    return HttpReply(status, {name: row[name] for name in _DOCUMENT}, {"ETag": etag, **(headers or {})})
+    return HttpReply(status, _document(row), {"ETag": etag, **(headers or {})})
+
+
+def _document_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: row[name] for name in _DOCUMENT}
+
+
+# A list shows the same rows to every user; a row that changes is another object.
+_document: IdentityMemo[Mapping[str, Any]] = IdentityMemo(_document_of, 4096)
 
 
 def _list(query: str) -> Answering:
@@ -86,7 +95,7 @@ def _list(query: str) -> Answering:
     rows = found.rows if isinstance(found, Rows) else ()
     shown = rows[: int(limit)]
     following = str(shown[-1]["seq"]) if len(rows) > len(shown) else None
-    return HttpReply(200, {"items": [_render(row).body for row in shown], "next": following})
+    return HttpReply(200, {"items": [_document(row) for row in shown], "next": following})
 
 
 def _get(vehicle_id: str, known: str) -> Answering:

@@ -6,6 +6,7 @@ What belongs here decides which runs to make and what to learn from them. What c
 
 from kubesim.search.campaign import Campaign, Failure, Finished, Totals
 from kubesim.search.finding import Finding, reduce_failure
+from kubesim.search.futures import Odds, find_odds, try_futures
 from kubesim.search.plan import Range
 from kubesim.search.replay_file import read_replay
 from kubesim.search.replaying import Replay, find_parting, replay
@@ -17,6 +18,7 @@ __all__ = [
     "Failure",
     "Finding",
     "Finished",
+    "Odds",
     "Played",
     "Range",
     "Replay",
@@ -25,9 +27,11 @@ __all__ = [
     "Totals",
     "Users",
     "explain",
+    "find_odds",
     "find_parting",
     "read_replay",
     "reduce_failure",
     "replay",
     "search",
+    "try_futures",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from kubesim.cli.main import main
+from kubesim.search.journal import read_journal
 
 STACK = """\
 apiVersion: v1
@@ -108,6 +110,22 @@ def test_a_campaign_goes_on_from_its_folder(stack, capsys):
 
 
 @pytest.mark.usefixtures("stack")
+def test_an_interrupted_campaign_says_how_to_go_on(stack):
+    """Ctrl-C ends it with 130; whole chains are kept."""
+    command = [sys.executable, "-m", "kubesim", *SEARCH, "--for", "10m"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT) as campaign:
+        journal = stack / "kubesim-test" / "campaign.jsonl"
+        while campaign.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
+            pass
+        campaign.send_signal(signal.SIGINT)
+        out, error = campaign.communicate(timeout=60)
+
+    assert (campaign.returncode, out) == (130, "")
+    assert error == "interrupted; go on with: kubesim test --resume kubesim-test\n"
+    assert len(read_journal(Path("kubesim-test"))[1]) >= 1
+
+
 def test_a_small_scope_is_played_wholly(capsys):
     """Every crash, and after each write that changes something every crash again."""
     assert main([*SEARCH, "--exhaustive", "2"]) == 0
