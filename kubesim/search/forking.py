@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,16 +47,22 @@ def in_fork(function: Callable[[], T]) -> T:
         Exception: what the function raised.
     """
     reader, writer = os.pipe()
+    # An interruption is the parent's to handle: it must not reach the copy on its way to `_answer`, nor in there.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = os.fork()
     if not child:
         os.close(reader)
         _answer(writer, function)
-    os.close(writer)
     try:
+        os.close(writer)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         with os.fdopen(reader, "rb") as pipe:
             answer = pipe.read()
-    finally:
-        _, status = os.waitpid(child, 0)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    _, status = os.waitpid(child, 0)
     if not answer:
         raise SimBug(f"a copy of the process has died with status {os.waitstatus_to_exitcode(status)}")
     is_error, value = pickle.loads(answer)  # noqa: S301 - from our own child

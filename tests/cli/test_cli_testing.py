@@ -119,7 +119,10 @@ def test_an_interrupted_campaign_says_how_to_go_on(stack):
         while campaign.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
             pass
         campaign.send_signal(signal.SIGINT)
-        out, error = campaign.communicate(timeout=60)
+        try:
+            out, error = campaign.communicate(timeout=100)
+        finally:
+            campaign.kill()
 
     assert (campaign.returncode, out) == (130, "")
     assert error == "interrupted; go on with: kubesim test --resume kubesim-test\n"
