@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 from kubesim.cluster import Cluster
-from kubesim.errors import UserError
+from kubesim.errors import ApiError, UserError
 from kubesim.faults.catalogue import FAULTS
 from kubesim.faults.kinds import FaultKind, Injection, Undo
 
@@ -51,11 +51,15 @@ class Injector:
         return done.subject, active
 
     def heal(self, active: Active) -> bool:
-        """End this fault; returns whether it was still on."""
+        """End this fault; returns whether it was still on.
+
+        Raises:
+            ApiError: it is ended by a request, which the API server refuses; the fault stays on.
+        """
         if active not in self.active:
             return False
-        self.active.remove(active)
         active.undo()
+        self.active.remove(active)
         return True
 
     def heal_last(self, fault: str) -> str:
@@ -71,10 +75,22 @@ class Injector:
         raise UserError(f"no {fault} is on; a step with {fault} must come before its end")
 
     def heal_all(self) -> list[Active]:
-        """End all that is on, the latest first; returns what was."""
-        ended = self.active[::-1]
-        for active in ended:
-            self.heal(active)
+        """End all that is on, the latest first, and what needs an API server once that is there; returns what was."""
+        ended: list[Active] = []
+        left = self.active[::-1]
+        while left:
+            refused: list[Active] = []
+            for active in left:
+                try:
+                    self.heal(active)
+                    ended.append(active)
+                except ApiError:
+                    refused.append(active)
+            if len(refused) == len(left):
+                # Not even with all others ended: its object is gone or refuses for reasons of its own.
+                self.active.clear()
+                break
+            left = refused
         return ended
 
     def _end(self, kind: FaultKind, argument: Any) -> str:

@@ -17,7 +17,9 @@ from kubesim.errors import ApiError, UserError
 from kubesim.faults.arguments import Argument, Duration, Part
 from kubesim.faults.catalogue import FAULTS
 from kubesim.faults.injecting import Active, Injector
-from kubesim.sim.loop import Timer
+from kubesim.sim.loop import SECOND, Timer
+
+_HEAL_AGAIN_NS: Final = SECOND
 
 
 class WriteEvent(Part, frozen=True, kw_only=True):
@@ -211,7 +213,13 @@ class Armed:
         self._numbers[active] = number
 
         def heal() -> None:
-            if self._injector.heal(active):
+            try:
+                is_healed = self._injector.heal(active)
+            except ApiError:
+                # Whoever mends it tries again until the API server takes it.
+                self._timers.append(self._cluster.loop.timer(_HEAL_AGAIN_NS, heal))
+                return
+            if is_healed:
                 self._note(number, fault, active.subject, is_healing=True)
 
         if disturbance.lasts is not None:

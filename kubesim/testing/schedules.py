@@ -17,7 +17,16 @@ from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
 from kubesim.errors import UserError
 from kubesim.faults import FAULTS, Disturbance, FaultKind, Schedule, WriteEvent
-from kubesim.faults.arguments import Argument, Duration, Reference
+from kubesim.faults.arguments import (
+    Argument,
+    Component,
+    Duration,
+    KindName,
+    Leader,
+    NodeName,
+    PriorityLevel,
+    Reference,
+)
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND, SECOND
 
@@ -29,6 +38,17 @@ _NUMBERS: Final = 4
 # What a user wants otherwise from then on is nothing to recover from.
 _CHANGES_OF_MIND: Final = ("setImage", "undoRollout")
 _EXIT_CODES: Final = (1, 137, 0, 143)
+_LATE_MS: Final = (2000, 500, 100, 5000, 10_000)
+_COMPONENTS: Final = (
+    "kube-controller-manager",
+    "kube-scheduler",
+    "deployment-controller",
+    "replicaset-controller",
+    "statefulset-controller",
+    "endpointslice-controller",
+    "node-controller",
+)
+_KINDS: Final = ("", "pod", "replicaset", "deployment", "statefulset", "endpointslice", "node")
 # Writes after which a fault meets a controller in the middle of something.
 _WRITES: Final = (
     ("replicaset-controller", "created", "pod"),
@@ -103,17 +123,40 @@ def _no_fault(name: str, known: Sequence[str]) -> str:
     return f'there is no fault "{name}"; ' + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
 
 
+class Field(NamedTuple):
+    """A field of an argument, how it is drawn if it is drawn at all, and whether it must be given."""
+
+    name: str
+    draw: Callable[[Choice], Any] | None
+    is_required: bool
+
+
 @lru_cache(maxsize=256)
-def _fields_of(argument: type[Argument]) -> dict[str, bool]:
-    """The names of an argument's fields, and whether each must be given."""
-    return {field.name: field.required for field in msgspec.structs.fields(argument)}
+def _fields_of(argument: type[Argument]) -> tuple[Field, ...]:
+    """An argument's fields: what a field's own type does not say, its name does."""
+    return tuple(
+        Field(field.name, _TYPES.get(field.type) or _NAMES.get(field.name), field.required)
+        for field in msgspec.structs.fields(argument)
+    )
+
+
+def _names_of(kind: FaultKind) -> list[str]:
+    return [field.name for field in _fields_of(kind.argument)]
+
+
+def _is_of_workload(kind: FaultKind) -> bool:
+    return any(field.draw is _of for field in _fields_of(kind.argument))
+
+
+def _is_of_node(kind: FaultKind) -> bool:
+    return any(field.draw is _node for field in _fields_of(kind.argument))
 
 
 def is_drawable(kind: FaultKind) -> bool:
     """Whether schedules may have this fault: it begins something, and all that its argument must say can be drawn."""
     if kind.heals or kind.name in _CHANGES_OF_MIND:
         return False
-    return all(name in _FIELDS for name, is_required in _fields_of(kind.argument).items() if is_required)
+    return all(field.draw is not None for field in _fields_of(kind.argument) if field.is_required)
 
 
 class Choice(NamedTuple):
@@ -143,16 +186,19 @@ def every_disturbance(targets: Targets, kinds: Sequence[FaultKind]) -> tuple[Dis
     """Each fault once for everything that it can be done to, striking at once and lasting until all is healed."""
     every: dict[Disturbance, None] = {}
     for kind in kinds:
-        names = _fields_of(kind.argument)
-        if "of" not in names:
-            choices: Iterable[dict[str, Any]] = ({"node": node} for node in targets.nodes) if "node" in names else ({},)
-        else:
+        names = _names_of(kind)
+        choices: Iterable[dict[str, Any]] = ({},)
+        if _is_of_workload(kind):
             choices = (
                 {"of": workload.reference, "index": index, "replicas": workload.replicas + 1}
                 for workload in targets.workloads
                 if _fits(kind, workload)
                 for index in range(workload.replicas if "index" in names else 1)
             )
+        elif _is_of_node(kind):
+            choices = ({"node": node} for node in targets.nodes)
+        elif any(field.is_required for field in _fields_of(kind.argument)):
+            choices = ({"of": component} for component in _COMPONENTS)
         for choice in choices:
             argument = kind.argument(**{name: value for name, value in choice.items() if name in names})
             every[Disturbance(fault=kind.name, argument=argument, at=Duration(0))] = None
@@ -187,9 +233,9 @@ def _draw_start(stream: Stream, span_ns: int, before: Disturbance | None) -> tup
 
 
 def _has_target(kind: FaultKind, targets: Targets) -> bool:
-    if "of" in _fields_of(kind.argument):
+    if _is_of_workload(kind):
         return any(_fits(kind, workload) for workload in targets.workloads)
-    return bool(targets.nodes)
+    return bool(targets.nodes) or not _is_of_node(kind)
 
 
 def _fits(kind: FaultKind, workload: WorkloadTarget) -> bool:
@@ -198,14 +244,13 @@ def _fits(kind: FaultKind, workload: WorkloadTarget) -> bool:
 
 
 def _draw_argument(stream: Stream, targets: Targets, kind: FaultKind) -> Any:
-    names = _fields_of(kind.argument)
     workload = None
-    if "of" in names:
+    if _is_of_workload(kind):
         usable = [each for each in targets.workloads if _fits(kind, each)]
         workload = usable[stream.below(len(usable))]
     choice = Choice(stream, targets, kind, workload)
-    given = {name: draw(choice) for name in names if (draw := _FIELDS.get(name)) is not None}
-    return kind.argument(**given)
+    drawn = {field.name: field.draw(choice) for field in _fields_of(kind.argument) if field.draw is not None}
+    return kind.argument(**drawn)
 
 
 def _of(choice: Choice) -> Any:
@@ -223,13 +268,40 @@ def _container(choice: Choice) -> str:
     return containers[number] if number else ""
 
 
-# How each field of an argument is drawn, by its name; fields that are missing here stay as they are by default.
-_FIELDS: Final[dict[str, Callable[[Choice], Any]]] = {
-    "of": _of,
+def _node(choice: Choice) -> NodeName:
+    return NodeName(choice.stream.pick(choice.targets.nodes))
+
+
+def _component(choice: Choice) -> Component:
+    """One of those that matter to workloads, or a kubelet; an argument that may leave it open often does."""
+    stream = choice.stream
+    names: tuple[str, ...] = _COMPONENTS
+    if all(not field.is_required for field in _fields_of(choice.kind.argument)):
+        names = ("", *names)
+        number = stream.below(len(names) + len(choice.targets.nodes))
+        if number >= len(names):
+            return Component(f"kubelet/{choice.targets.nodes[number - len(names)]}")
+        return Component(names[number])
+    return Component(stream.pick(names))
+
+
+# How each field of an argument is drawn, by its type and else by its name; others stay as they are by default.
+_TYPES: Final[dict[Any, Callable[[Choice], Any]]] = {
+    Reference: _of,
+    NodeName: _node,
+    Component: _component,
+    KindName: lambda choice: KindName(choice.stream.pick(_KINDS)),
+    PriorityLevel: lambda choice: PriorityLevel(choice.stream.pick(PriorityLevel.known)),
+    Leader: lambda choice: Leader(choice.stream.pick(Leader.known)),
+}
+_NAMES: Final[dict[str, Callable[[Choice], Any]]] = {
     "index": _index,
     "container": _container,
-    "node": lambda choice: choice.stream.pick(choice.targets.nodes),
     "exit_code": lambda choice: choice.stream.pick(_EXIT_CODES),
     "replicas": lambda choice: 1 + choice.stream.below(1 + (choice.workload.replicas if choice.workload else 1)),
     "grace_seconds": lambda choice: (None, 1, 5, 60)[choice.stream.below(4)],
+    "number": lambda choice: 1 + choice.stream.below(_NUMBERS),
+    "added": lambda choice: Duration(choice.stream.pick(_LATE_MS) * MILLISECOND),
+    "delay": lambda choice: Duration(choice.stream.pick(_LATE_MS) * MILLISECOND),
+    "share": lambda choice: choice.stream.pick((0.5, 0.2, 0.9)),
 }

@@ -50,26 +50,28 @@ class _Drawn:
 
 
 @st.composite
-def _disturbances(draw: st.DrawFn, targets: Targets, kinds: Sequence[FaultKind], span_ns: int) -> Disturbance | None:
-    return draw_disturbance(_Drawn(draw), targets, kinds, span_ns, None)
-
-
-def _without_none(drawn: Sequence[Disturbance | None]) -> Schedule:
-    """Where there is nothing for any of the faults, a schedule is empty."""
-    return tuple(disturbance for disturbance in drawn if disturbance is not None)
+def _schedules(draw: st.DrawFn, targets: Targets, kinds: Sequence[FaultKind], span_ns: int, most: int) -> Schedule:
+    """Every place has its fault, and a choice whether it is on: that is how each can go without moving the others."""
+    stream = _Drawn(draw)
+    drawn: list[Disturbance] = []
+    for _ in range(most):
+        is_on = stream.below(2)
+        disturbance = draw_disturbance(stream, targets, kinds, span_ns, None)
+        if is_on and disturbance is not None:
+            drawn.append(disturbance)
+    return tuple(drawn)
 
 
 def schedules(
     of: Cluster | Targets, faults: Sequence[str] = (), *, span_ns: int = SPAN_NS, most: int = MOST
 ) -> st.SearchStrategy[Schedule]:
-    """Schedules of one to `most` faults within `span_ns`, over what a cluster has now; `faults` are names or areas.
+    """Schedules of at most `most` faults within `span_ns`, over what a cluster has now; `faults` are names or areas.
 
     Raises:
         UserError: there is no such fault.
     """
     targets = of if isinstance(of, Targets) else targets_of(of)
-    one = _disturbances(targets, find_faults(faults), span_ns)
-    return st.lists(one, min_size=1, max_size=most).map(_without_none)
+    return _schedules(targets, find_faults(faults), span_ns, most)
 
 
 def clusters(*, nodes_max: int = 5) -> st.SearchStrategy[ClusterOptions]:
