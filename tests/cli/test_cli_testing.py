@@ -109,7 +109,6 @@ def test_a_campaign_goes_on_from_its_folder(stack, capsys):
     assert journal.read_bytes() == b"".join(lines)
 
 
-@pytest.mark.usefixtures("stack")
 def test_an_interrupted_campaign_says_how_to_go_on(stack):
     """Ctrl-C ends it with 130; whole chains are kept."""
     command = [sys.executable, "-m", "kubesim", *SEARCH, "--for", "10m"]
@@ -129,6 +128,7 @@ def test_an_interrupted_campaign_says_how_to_go_on(stack):
     assert len(read_journal(Path("kubesim-test"))[1]) >= 1
 
 
+@pytest.mark.usefixtures("stack")
 def test_a_small_scope_is_played_wholly(capsys):
     """Every crash, and after each write that changes something every crash again."""
     assert main([*SEARCH, "--exhaustive", "2"]) == 0
