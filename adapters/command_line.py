@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_target(record)
     parity = commands.add_parser("parity", help="compare recordings with the simulator", allow_abbrev=False)
     parity.add_argument("scenario", nargs="*", metavar="NAME", help="names of recorded scenarios (all)")
+    parity.add_argument("--recordings", default="specs/recordings", metavar="FOLDER", help="(specs/recordings)")
     parity.add_argument("--write", action="store_true", help="write docs/parity.md")
     _add_kind(commands)
     return parser

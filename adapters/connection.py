@@ -25,7 +25,7 @@ from kubesim.errors import ApiError, Cause, UserError
 
 FIELD_MANAGER: Final = "kubesim"
 
-_TRIES: Final = 6
+_TRIES: Final = 5
 _FIRST_PAUSE_S: Final = 0.25
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)

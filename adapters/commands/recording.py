@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from adapters.contexts import Target, choose_target
 from adapters.mirror import Change
-from adapters.parity.judging import FOLDER, judge, recorded_scenarios
+from adapters.parity.judging import judge, recorded_scenarios
 from adapters.parity.page import parity_page
 from adapters.parity.recording import Recording, describe_cluster, relevant, write_recording
 from adapters.parity.summary import RECORDED, Entry
@@ -72,10 +73,15 @@ def _nobody(_: Change) -> None:
 
 def parity(arguments: argparse.Namespace) -> int:
     """Compare recordings with the simulator; returns the exit code."""
-    names = arguments.scenario or recorded_scenarios()
-    if not names:
-        raise UserError(f"there is no recording in {FOLDER}; make one with: python -m adapters record SCENARIO")
-    verdicts = [judge(name) for name in names]
+    folder = Path(arguments.recordings)
+    known = recorded_scenarios(folder)
+    if not known:
+        raise UserError(f"there is no recording in {folder}; make one with: python -m adapters record SCENARIO")
+    for name in arguments.scenario:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise UserError(f"{folder}: there is no recording of {name}{f'; did you mean {near[0]}?' if near else ''}")
+    verdicts = [judge(name, folder) for name in arguments.scenario or known]
     for verdict in verdicts:
         _say(f"{verdict.scenario}: {'identical' if verdict.is_identical else 'differs'} ({verdict.subjects} compared)")
         for subject, lines in verdict.differences.items():

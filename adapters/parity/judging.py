@@ -18,7 +18,7 @@ from adapters.parity.twin import simulate
 from kubesim.scenario.file import read_scenario
 
 SEEDS: Final = range(1, 7)
-FOLDER: Final = Path("specs/recordings")
+RECORDINGS: Final = Path("specs/recordings")
 SCENARIOS: Final = Path("specs/scenarios")
 
 
@@ -40,15 +40,15 @@ class Verdict(NamedTuple):
         return CAUSES.get((self.scenario, subject), "")
 
 
-def recorded_scenarios() -> list[str]:
+def recorded_scenarios(folder: Path = RECORDINGS) -> list[str]:
     """The names of all scenarios that have a recording."""
-    return sorted(path.name.removesuffix(".jsonl.gz") for path in FOLDER.glob("*.jsonl.gz"))
+    return sorted(path.name.removesuffix(".jsonl.gz") for path in folder.glob("*.jsonl.gz"))
 
 
 @cache
-def judge(scenario: str) -> Verdict:
+def judge(scenario: str, folder: Path = RECORDINGS) -> Verdict:
     """Compare a scenario's recording with its twin."""
-    recorded = read_recording(FOLDER / f"{scenario}.jsonl.gz")
+    recorded = read_recording(folder / f"{scenario}.jsonl.gz")
     file = read_scenario(SCENARIOS / f"{scenario}.yaml")
     best: dict[str, list[str]] | None = None
     for seed in SEEDS:

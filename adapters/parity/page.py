@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from adapters.parity.comparison import SLACK_S, SLACK_SHARE
-from adapters.parity.judging import FOLDER, SEEDS, Verdict
+from adapters.parity.judging import RECORDINGS, SEEDS, Verdict
 from adapters.parity.recording import read_recording
 
 _HEAD = """# Parity with a real cluster
@@ -31,7 +31,9 @@ def parity_page(verdicts: Sequence[Verdict]) -> str:
 
 def _lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     identical = sum(verdict.is_identical for verdict in verdicts)
-    versions = sorted({read_recording(FOLDER / f"{each.scenario}.jsonl.gz").cluster["version"] for each in verdicts})
+    versions = sorted(
+        {read_recording(RECORDINGS / f"{each.scenario}.jsonl.gz").cluster["version"] for each in verdicts}
+    )
     yield _HEAD.format(
         version=", ".join(versions),
         slack=SLACK_S,
