@@ -9,19 +9,20 @@ from kubesim.api.objects import Object
 from kubesim.apiserver.field_ledger import Owners
 
 
-def split_owners(obj: Object, subresource: str = "") -> tuple[Object, Owners | None]:
-    """The object as it is stored, without `managedFields`, and the owners that those give.
+def split_owners(obj: Object, sent: Object, subresource: str = "") -> tuple[Object, Owners | None]:
+    """The decoded object as it is stored, without `managedFields`, and the owners that the client has `sent` with it.
 
     They are None where the client says nothing, or nothing that can be understood, and in a write of a subresource;
     they are empty where it clears them.
     """
-    if "managedFields" not in obj["metadata"]:
+    metadata = sent.get("metadata")
+    given = None if metadata is None else metadata.get("managedFields")
+    if given is None:
         return obj, None
     from kubesim.api.ownership.wire import decode, is_reset
 
-    metadata = {**obj["metadata"]}
-    given = metadata.pop("managedFields")
-    obj = {**obj, "metadata": metadata}
+    kept = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    obj = {**obj, "metadata": kept}
     if subresource:
         return obj, None
     if is_reset(given):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, final
 
 from kubesim.api.defaults import default
-from kubesim.api.defaults.service_addresses import drop_fields_of_old_type
+from kubesim.api.defaults.service_addresses import drop_fields_of_old_type, resolve_addresses
 from kubesim.api.objects import Key, Object, new_tuple
 from kubesim.api.requests import NO_OPTIONS, Options, Request
 from kubesim.api.scheme import Kind
@@ -91,6 +91,7 @@ class ApiServer:
         # Of the request that was handled last: what is to be told beside the answer, and whether it made an object.
         self.warnings: list[str] = []
         self.has_created = False
+        self._is_shown = False
         self.ledger = FieldLedger()
         self._pods = PodAdmission(store, stream)
         self._expiry = EventExpiry(loop, store, self.ledger.gone)
@@ -112,19 +113,14 @@ class ApiServer:
         """
         self.requests += 1
         self.warnings = []
-        self.has_created = False
+        self.has_created = self._is_shown = False
         if request.options is not NO_OPTIONS:
             check_options(request)
         if request.verb == "create":
             answer = self._create(request, identity, attempt)
         else:
             answer = self._verbs[request.verb](request, identity)
-        return self._shown(request, answer) if identity.sees_owners else answer
-
-    def _shown(self, request: Request, answer: Object) -> Object:
-        """An answer with its `managedFields`; what a dry run answers has them already."""
-        is_scale = request.subresource == "scale"
-        if is_scale or (request.options.dry_run and request.verb in ("create", "update", "patch")):
+        if not identity.sees_owners or self._is_shown or request.subresource == "scale":
             return answer
         return self.ledger.shown(answer)
 
@@ -203,8 +199,8 @@ class ApiServer:
         obj = check_body(request)
         if identity.is_trusted:
             return self.create(request, obj, identity, attempt)
-        obj = decode(request.kind, obj, request.options, request.duplicates, self.warnings)
-        obj, given = split_owners(obj)
+        read = decode(request.kind, obj, request.options, request.duplicates, self.warnings)
+        obj, given = split_owners(read, obj)
         return self.create(request, obj, identity, attempt, given)
 
     def create(
@@ -279,9 +275,12 @@ class ApiServer:
     ) -> Object:
         """Services get their addresses before they are checked, and give them back where that fails."""
         key = Key(obj["metadata"]["namespace"], obj["metadata"].get("name", ""))
-        found = self.store.get(kind.resource, key)
-        if found is not None:
-            raise taken(kind, obj["metadata"], found)
+        if self.store.get(kind.resource, key) is not None:
+            # It comes to no addresses: either it is invalid by itself, or its name is taken.
+            obj, causes = resolve_addresses(obj, None)
+            if causes:
+                raise invalid(kind.kind, kind.group, key.name, causes)
+            self._check_new(kind, obj)
         obj = self.services.allocate(obj, None)
         try:
             self._check_new(kind, obj)
@@ -311,8 +310,8 @@ class ApiServer:
         obj = check_body(request)
         given = None
         if not identity.is_trusted:
-            obj = decode(kind, obj, request.options, request.duplicates, self.warnings)
-            obj, given = split_owners(obj, request.subresource)
+            read = decode(kind, obj, request.options, request.duplicates, self.warnings)
+            obj, given = split_owners(read, obj, request.subresource)
         old = self.find(kind, request.namespace, request.name)
         strategy = strategy_for(kind)
         if old is None:
@@ -334,20 +333,20 @@ class ApiServer:
         reads_owners = not identity.is_trusted and mentions_owners(request)
         obj = apply_patch(kind, self.ledger.shown(old) if reads_owners else old, request)
         if obj is old and not request.duplicates:
-            return self.ledger.shown(old) if identity.sees_owners else old
+            return old
         if obj.get("metadata") is None:
             obj = {**obj, "metadata": {}}
         given = None
         if not identity.is_trusted:
-            obj = decode_patched(request, obj, reading_problems(request), self.warnings)
-            if reads_owners:
-                obj, given = split_owners(obj, request.subresource)
+            read = decode_patched(request, obj, reading_problems(request), self.warnings)
+            obj, given = split_owners(read, obj, request.subresource) if reads_owners else (read, None)
         if obj["metadata"] is not old["metadata"]:
             check_name(request, obj["metadata"])
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "patched", given)
 
     def _unstored(self, obj: Object, identity: Identity, by: Wish | Step, old: Object | None) -> Object:
-        """A dry run's answer."""
+        """The answer where nothing is stored, with its `managedFields`."""
+        self._is_shown = True
         return self.ledger.shown_unstored(obj, by, old) if identity.sees_owners else obj
 
     def replace(
@@ -394,13 +393,13 @@ class ApiServer:
             if causes:
                 raise invalid(kind.kind, stored_kind(kind).group, before["name"], causes)
             if is_same:
-                return self.ledger.shown(old) if identity.sees_owners else old
+                return old
             return self._unstored(new, identity, step, old)
         key = new_tuple(Key, (before.get("namespace", ""), before["name"]))
         if is_released(kind, new):
             # Watches see the state that was stored last, which still has the finalizers; the client gets its own.
             self.remove(kind, key, old, identity)
-            return new
+            return self._unstored(new, identity, step, old)
         return self.commit(kind, key, new, old, identity, verb, subresource, step)
 
     def _prepared(self, kind: Kind, strategy: Strategy, obj: Object, old: Object) -> Object:

@@ -55,42 +55,47 @@ _NAMES_UNOWNED = frozenset((*UNOWNED, "metadata"))
 _METADATA_UNOWNED = frozenset(UNOWNED_METADATA)
 
 
-def compare(definition_name: str, old: Object, new: Object) -> Comparison:
+def compare(definition_name: str, old: Object, new: Object, *, is_merged: bool = False) -> Comparison:
     """What has happened to an object of this definition; `{}` stands for one that was not there.
 
-    What nobody can own is left out.
+    What nobody can own is left out. `is_merged`: the new one is what an apply has merged, before it is decoded.
 
     Raises:
         UntypableError: a list has an item that cannot be told from others.
     """
     shape = shape_of_definition(definition_name)
-    found = _compare_fields(shape, old, new, _NAMES_UNOWNED)
+    found = _compare_fields(shape, old, new, is_merged, _NAMES_UNOWNED)
     metadata = shape.below("metadata")
     before, after = old.get("metadata") or ZERO, new.get("metadata") or ZERO
     if metadata is not None and before is not after:
-        for tree, below in zip(found, _compare_fields(metadata, before, after, _METADATA_UNOWNED), strict=True):
+        for tree, below in zip(
+            found, _compare_fields(metadata, before, after, is_merged, _METADATA_UNOWNED), strict=True
+        ):
             if below:
                 tree["f:metadata"] = below
     return Comparison(*found)
 
 
-def _compare(shape: Shape, old: Any, new: Any) -> _Nodes:
+def _compare(shape: Shape, old: Any, new: Any, is_merged: bool) -> _Nodes:
     if old is new:
         return _SAME
+    if is_merged:
+        return _compare_parts(shape, old, new, is_merged)
     if old is ABSENT or old is ZERO:
         if type(new) is dict or type(new) is list:
             return _fresh_memo(shape)(new) if old is ABSENT else _filled_memo(shape)(new)
         return _leaf(old, new) if old is ABSENT or new is not None else _SAME
-    return _compare_parts(shape, old, new)
+    return _compare_parts(shape, old, new, is_merged)
 
 
-def _compare_parts(shape: Shape, old: Any, new: Any) -> _Nodes:
+def _compare_parts(shape: Shape, old: Any, new: Any, is_merged: bool = False) -> _Nodes:
     if shape.is_leaf or (_is_void(old) and _is_void(new)):
         return _leaf(old, new)
     if shape.kind in ("struct", "map"):
-        found = _compare_fields(shape, old, new)
+        found = _compare_fields(shape, old, new, is_merged)
     else:
-        found = _compare_items(shape, [] if old is ABSENT else old or [], [] if new is ABSENT else new or [])
+        before, after = ([] if each is ABSENT else each or [] for each in (old, new))
+        found = _compare_items(shape, before, after, is_merged)
     removed, modified, added = found
     if old is not ABSENT and new is not ABSENT and not removed and not modified and not added:
         return _SAME
@@ -110,17 +115,17 @@ def _is_void(value: Any) -> bool:
 
 
 def _compare_fields(
-    shape: Shape, old: Any, new: Any, skipped: frozenset[str] = frozenset()
+    shape: Shape, old: Any, new: Any, is_merged: bool, skipped: frozenset[str] = frozenset()
 ) -> tuple[FieldSet, FieldSet, FieldSet]:
     found: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
     for name in shape.names_that_differ(old, new):
         below = shape.below(name)
         if below is None or name in skipped:
             continue
-        before, after = shape.part(old, name), shape.part(new, name)
+        before, after = shape.part(old, name), (shape.merged_part if is_merged else shape.part)(new, name)
         if before is after:
             continue
-        removed, modified, added = _compare(below, before, after)
+        removed, modified, added = _compare(below, before, after, is_merged)
         element = f"f:{name}"
         if removed is not None:
             found[0][element] = removed
@@ -131,11 +136,13 @@ def _compare_fields(
     return found
 
 
-def _compare_items(shape: Shape, old: list[Any], new: list[Any]) -> tuple[FieldSet, FieldSet, FieldSet]:
+def _compare_items(
+    shape: Shape, old: list[Any], new: list[Any], is_merged: bool
+) -> tuple[FieldSet, FieldSet, FieldSet]:
     before, after = _by_element(shape, old), _by_element(shape, new)
     found: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
     for element in dict.fromkeys((*before, *after)):
-        children = _compare_item(shape, before.get(element, []), after.get(element, []))
+        children = _compare_item(shape, before.get(element, []), after.get(element, []), is_merged)
         if children is not _SAME:
             for tree, below in zip(found, children, strict=True):
                 if below is not None:
@@ -143,16 +150,16 @@ def _compare_items(shape: Shape, old: list[Any], new: list[Any]) -> tuple[FieldS
     return found
 
 
-def _compare_item(shape: Shape, old: list[Any], new: list[Any]) -> _Nodes:
+def _compare_item(shape: Shape, old: list[Any], new: list[Any], is_merged: bool) -> _Nodes:
     """One element of a list; where it stands there several times, its items together are a leaf."""
     below = shape.element
     if below is None or (len(old) > 1 and len(new) > 1):
         return _SAME if old == new else _CHANGED
     if len(old) <= 1 and len(new) <= 1:
-        return _compare(below, old[0] if old else ABSENT, new[0] if new else ABSENT)
+        return _compare(below, old[0] if old else ABSENT, new[0] if new else ABSENT, is_merged)
     if len(old) > 1:
-        return LEAF, None, _compare(below, ABSENT, new[0])[2] if new else None
-    return _compare(below, old[0], ABSENT)[0] if old else None, None, LEAF
+        return LEAF, None, _compare(below, ABSENT, new[0], is_merged)[2] if new else None
+    return _compare(below, old[0], ABSENT, is_merged)[0] if old else None, None, LEAF
 
 
 def _by_element(shape: Shape, items: list[Any]) -> dict[str, list[Any]]:

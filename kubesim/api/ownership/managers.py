@@ -187,7 +187,7 @@ def after_apply(
     owners = {**owners, manager: Owned(fields, writer.api_version, last.time if last is not None else "")}
     if last is not None and last.fields and last.api_version == writer.api_version:
         merged = _pruned(definition, merged, owners, last)
-    comparison = compare(definition, live, merged).ignoring(structure.resets)
+    comparison = compare(definition, live, merged, is_merged=True).ignoring(structure.resets)
     changed = union(comparison.modified, comparison.added)
     if not force:
         _check_conflicts(owners, changed, writer.api_version, manager)

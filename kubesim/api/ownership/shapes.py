@@ -69,7 +69,7 @@ class Shape:
     def names_that_differ(self, old: Any, new: Any) -> dict[str, None]:
         """The fields in which two structs or maps may differ; either may be absent or null."""
         if type(old) is dict and type(new) is dict:
-            names = {name: None for name, value in new.items() if old.get(name) is not value}
+            names = {name: None for name, value in new.items() if old.get(name, ABSENT) is not value}
             for name in old:
                 if name not in new:
                     names[name] = None
@@ -97,6 +97,12 @@ class Shape:
         if found is None or (presence == "e" and not found):
             return ABSENT
         return found
+
+    def merged_part(self, value: Any, name: str) -> Any:
+        """A field of what an apply has merged: what is written there counts, though it is empty or null."""
+        if type(value) is dict and name in value:
+            return value[name]
+        return self.part(value, name)
 
     def below(self, name: str) -> Shape | None:
         """The shape of a field; None if there is none of that name."""

@@ -3,8 +3,8 @@
 Two passes share the schema. `is_clean` answers yes or no in a few microseconds per Pod, with checkers compiled per
 definition when first needed; `find_problems` walks again only to say what is wrong and where.
 
-Null stands for an absent value, as it does for the API server, and non-strict decoding drops unknown fields: `decoded`
-gives what is left.
+Null stands for an absent value, as it does for the API server; unknown fields are dropped, and most fields
+are left out when they are empty. `decoded` gives what is left.
 
 Upstream: sigs.k8s.io/json internal/golang/encoding/json/decode.go, kubernetes_patch.go;
 apimachinery/pkg/runtime/serializer/json/json.go:unmarshal @v1.36
@@ -57,7 +57,8 @@ def find_problems(
 
 
 def decoded(value: Any, definition_name: str) -> Any:
-    """What decoding makes of a value of the right types: null and unknown fields gone, null elements zero values.
+    """What decoding makes of a value of the right types: fields that are null, unknown, or empty where Go's encoding
+    leaves them out are gone, null elements are zero values.
 
     Shares what it can with the value given.
     """
@@ -72,7 +73,7 @@ def _decoded_object(value: Any, found: Definition) -> Any:
     changed = False
     for key, item in value.items():
         field = found.fields.get(key)
-        if item is None or field is None:
+        if item is None or field is None or (field.presence == "e" and not item):
             changed = True
             continue
         new = _decoded_field(item, field) if type(item) in (dict, list) else item

@@ -129,3 +129,61 @@ def test_a_json_patch_has_an_end():
 
     assert (refused.value.code, refused.value.reason) == (413, "RequestEntityTooLarge")
     assert refused.value.message.endswith("The allowed maximum operations in a JSON patch is 10000, got 10001")
+
+
+def test_what_gos_encoding_leaves_out_is_not_stored():
+    """Empty lists, maps and zeros of plain fields are gone; a pointer's zero and an empty volume source stay."""
+    world = ApiWorld()
+    container = {"name": "c", "image": "i", "command": [], "env": [{"name": "A", "value": ""}]}
+    volumes = [{"name": "v", "emptyDir": {}}]
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container], "volumes": volumes}}
+    spec = {"replicas": 0, "minReadySeconds": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    stored = world.make("Deployment", "d", api_version="apps/v1", spec=spec)["spec"]
+
+    assert stored["replicas"] == 0
+    assert "minReadySeconds" not in stored
+    pod = stored["template"]["spec"]
+    assert pod["volumes"] == [{"name": "v", "emptyDir": {}}]
+    assert "command" not in pod["containers"][0]
+    assert pod["containers"][0]["env"] == [{"name": "A"}]
+
+
+def test_an_applied_empty_value_is_owned_though_it_is_not_stored():
+    """Another who applies the same empty map takes it, as the stored object has none (seen on a real server)."""
+    world = ApiWorld()
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {}}
+
+    def apply(manager, force):
+        options = Options(patch_type="apply", field_manager=manager, force=force)
+        return world.do(Request("patch", CONFIG_MAP, "default", "a", "", config, options), OUTSIDE)
+
+    apply("one", False)
+    with pytest.raises(ApiError) as refused:
+        apply("two", False)
+    taken = apply("two", True)
+
+    assert refused.value.message == 'Apply failed with 1 conflict: conflict with "one": .data'
+    assert [entry["manager"] for entry in taken["metadata"]["managedFields"]] == ["two"]
+
+
+def test_the_last_write_of_a_deleted_object_answers_with_its_owners():
+    """A write that takes the last finalizer off shows who would own what, though nothing is stored any more."""
+    world = ApiWorld()
+    world.make("ConfigMap", "a", data={"k": "1"}, metadata={"finalizers": ["example.com/f"]})
+    world.do(delete(CONFIG_MAP, "default", "a"))
+    answer = _merge(world, {"data": {"k": "2"}, "metadata": {"finalizers": None}}, "one")
+
+    owners = {entry["manager"]: entry["fieldsV1"] for entry in answer["metadata"]["managedFields"]}
+    assert owners == {"unknown": {"f:data": {}}, "one": {"f:data": {"f:k": {}}}}
+    assert world.server.find(CONFIG_MAP, "default", "a") is None
+
+
+def test_an_invalid_service_of_a_taken_name_is_invalid():
+    """Its content is looked at first (seen on a real server), and the other Service keeps its address."""
+    world = ApiWorld()
+    made = world.make("Service", "s", spec={"ports": [{"port": 80}]})
+    with pytest.raises(ApiError) as refused:
+        world.make("Service", "s", spec={})
+
+    assert refused.value.message == 'Service "s" is invalid: spec.ports: Required value'
+    assert world.server.find(SERVICE, "default", "s")["spec"]["clusterIP"] == made["spec"]["clusterIP"]
