@@ -27,6 +27,7 @@ def measure() -> list[tuple[str, str, str]]:
     )
     ratio = large["microseconds_per_pod"] / small["microseconds_per_pod"]
     idle = _run("idle")
+    search = _run("search")
     return [
         ("`python -m kubesim --help`", "0.15 s", f"{_run('startup')['median']:.3f} s"),
         ("`python -m kubesim run specs/stack.yaml`, start to exit", "1.0 s", f"{_run('story')['median']:.2f} s"),
@@ -39,6 +40,12 @@ def measure() -> list[tuple[str, str, str]]:
         ),
         ("cost per Pod at 150,000 against 10,000", "≤ 1.3 ×", f"{ratio:.2f} ×"),
         ("idle 3-node cluster with the stack, virtual over wall", "100,000 ×", f"{idle['virtual_over_wall']:,} ×"),
+        (
+            "schedules of faults on the stack, ten virtual minutes, one core",
+            "100/s",
+            f"{search['schedules_per_second']}/s",
+        ),
+        ("two workers against one", "≥ 1.8 ×", f"{search['speed_up']} ×"),
     ]
 
 
