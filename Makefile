@@ -8,7 +8,7 @@ export UV_NATIVE_TLS := true
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p > /dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo $$p && break; done)
 LOCK := .ci/requirements.lock
 
-.PHONY: help run test lint bench fuzz clean
+.PHONY: help run test lint bench fuzz mutants clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -36,6 +36,10 @@ fuzz: $(VENV)/dev $(VENV)/fuzz/bin/st  ## fuzz the vehicle API by its OpenAPI do
 $(VENV)/fuzz/bin/st: | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)/fuzz
 	@$(VENV)/fuzz/bin/python -m pip install --quiet --disable-pip-version-check 'schemathesis>=4.32'
+
+mutants: $(VENV)/dev  ## hunt forty planted mistakes and the real bugs of Kubernetes (half an hour)
+	@PYTHONPATH=. $(BIN)/python tests/mutants/run.py
+	@PYTHONPATH=. $(BIN)/python tests/mutants/bugs.py
 
 clean:  ## remove the virtual environment and caches
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kubesim.checks import Checks, Violation
@@ -11,10 +12,13 @@ from kubesim.cluster import Cluster, ready
 from kubesim.cluster.collector import calm_collector
 from kubesim.faults import Disturbance, Schedule, arm
 from kubesim.faults.arguments import (
+    Component,
     Crash,
+    CrashComponent,
     Delete,
     Drain,
     Duration,
+    LateWatches,
     NodeTarget,
     PodTarget,
     Reference,
@@ -58,8 +62,8 @@ def _crash(chance: random.Random) -> Any:
 
 def _delete(chance: random.Random) -> Any:
     of, index = _pod(chance)
-    if of == "deployment/side" and chance.random() < 0.5:
-        return Delete(of=of)
+    if chance.random() < 0.15:
+        return Delete(of=Reference("deployment/side"))
     return Delete(of=of, index=index, grace_seconds=chance.choice((None, None, None, 0)))
 
 
@@ -93,7 +97,19 @@ def _undo(_: random.Random) -> Any:
     return Undo(of=Reference("deployment/web"))
 
 
+def _component(chance: random.Random) -> Any:
+    names = ("kube-controller-manager", "kube-scheduler", "replicaset-controller", "generic-garbage-collector")
+    return CrashComponent(of=Component(chance.choice(names)))
+
+
+def _late(chance: random.Random) -> Any:
+    delay = Duration(chance.choice((200, 2_000, 20_000)) * MILLISECOND)
+    return LateWatches(by=Component(chance.choice(("kube-controller-manager", "kube-scheduler"))), delay=delay)
+
+
 DRAWS = {
+    "crashComponent": _component,
+    "delayWatches": _late,
     "crash": _crash,
     "delete": _delete,
     "hang": _target,
@@ -108,7 +124,7 @@ DRAWS = {
     "cordon": _node,
     "drain": _drain,
 }
-LASTING = ("hang", "losePower", "isolate", "stopKubelet", "cordon", "drain")
+LASTING = ("crashComponent", "delayWatches", "hang", "losePower", "isolate", "stopKubelet", "cordon", "drain")
 
 
 def draw(seed: int, most: int = 8, within_s: int = 200) -> Schedule:
@@ -125,7 +141,34 @@ def draw(seed: int, most: int = 8, within_s: int = 200) -> Schedule:
             at = Duration(min(within_s * SECOND, at + chance.choice((10, 300, 2_000, 12_000)) * MILLISECOND))
         lasts = Duration(chance.choice((5, 30, 60, 200, 400)) * SECOND) if fault in LASTING else None
         made.append(Disturbance(fault=fault, argument=DRAWS[fault](chance), at=at, lasts=lasts))
+    if not seed % 5:
+        made += _lost_while_away(chance, at)
+    if seed % 5 == 1:
+        made += _scaled_twice(chance, at)
     return tuple(sorted(made, key=lambda each: each.at))
+
+
+def _scaled_twice(chance: random.Random, at: Duration) -> list[Disturbance]:
+    """A user changes its mind before what it asked for first is seen."""
+    of = Reference(chance.choice(("deployment/web", "statefulset/cache", "statefulset/db")))
+    sizes = [(at, 1), (at + 30 * SECOND, 3), (at + 30 * SECOND + chance.randrange(10, 400) * MILLISECOND, 5)]
+    return [Disturbance(fault="scale", argument=Scale(of=of, replicas=size), at=Duration(when)) for when, size in sizes]
+
+
+def _lost_while_away(chance: random.Random, at: Duration) -> list[Disturbance]:
+    """Two that are rare together: a kubelet is away, and a user deletes by force."""
+    gone = [
+        Disturbance(
+            fault="delete",
+            argument=Delete(of=Reference(chance.choice(WORKLOADS)), index=index, grace_seconds=0),
+            at=Duration(at + 2 * SECOND),
+        )
+        for index in range(2)
+    ]
+    return [
+        Disturbance(fault="stopKubelet", argument=_node(chance), at=at, lasts=Duration(30 * SECOND)),
+        *gone,
+    ]
 
 
 # How late components learn of writes: in a quiet cluster, and in busy ones.
@@ -155,18 +198,29 @@ def new_cluster(town: Town, seed: int) -> tuple[Cluster, Checks]:
     return cluster, checks
 
 
-def play(town: Town, schedule: Schedule, seed: int) -> Violation | None:
-    """One run; the first broken promise."""
+def play(
+    town: Town,
+    schedule: Schedule,
+    seed: int,
+    *,
+    converges: bool = True,
+    prepare: Callable[[Cluster], None] = lambda _: None,
+) -> Violation | None:
+    """One run; the first broken promise. Some workloads cannot converge, and are watched only. `prepare` disturbs what
+    no schedule can."""
     cluster, checks = new_cluster(town, seed)
     with cluster:
         if checks.violation is not None:
             return checks.violation
+        prepare(cluster)
         armed = arm(cluster, schedule)
         end_ns = cluster.now_ns + town.disturbed_s * SECOND
         while cluster.now_ns < end_ns:
             cluster.run(1)
             if checks.is_broken:
                 return checks.violation
+        if not converges:
+            return None
         armed.heal_all()
         _set_good_images(cluster)
         return checks.converge(10 * MINUTE, MINUTE)
@@ -186,14 +240,19 @@ def _set_good_images(cluster: Cluster) -> None:
 
 
 def shrink(town: Town, schedule: Schedule, seed: int, violation: Violation) -> tuple[Schedule, Violation]:
-    """Leave out what is not needed for the same promise to break."""
-    position = len(schedule) - 1
-    while position >= 0:
-        smaller = schedule[:position] + schedule[position + 1 :]
-        found = play(town, smaller, seed)
-        if found is not None and found.invariant == violation.invariant:
-            schedule, violation = smaller, found
-        position -= 1
+    """Leave out what is not needed for the same promise to break: everything at first, then one after the other until
+    nothing more can go."""
+    found = play(town, (), seed)
+    if found is not None and found.invariant == violation.invariant:
+        return (), found
+    before = -1
+    while before != len(schedule):
+        before = len(schedule)
+        for position in reversed(range(before)):
+            smaller = schedule[:position] + schedule[position + 1 :]
+            found = play(town, smaller, seed)
+            if found is not None and found.invariant == violation.invariant:
+                schedule, violation = smaller, found
     return schedule, violation
 
 

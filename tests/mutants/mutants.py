@@ -261,11 +261,16 @@ MUTANTS = (
     # --- garbage collector ---
     _mutant(
         "collectsUnasked",
-        "the garbage collector believes its graph and does not ask whether an owner is gone",
+        "the garbage collector takes an owner that it has not seen for one that is gone, and does not ask",
         (
             _COLLECTOR,
-            '            owner = yield get(kind, identity.namespace, reference["name"])\n',
-            '            owner = yield get(kind, identity.namespace, reference["name"] + "-gone")\n',
+            "            latest = yield _get(kind, node)\n        except",
+            "            if node.is_virtual:\n                self._give_up(node)\n            latest = yield _get(kind, node)\n        except",
+        ),
+        (
+            _COLLECTOR,
+            "        if identity in absent:\n            return None\n        kind",
+            "        if identity in absent or True:\n            return None\n        kind",
         ),
     ),
     _mutant(
