@@ -145,6 +145,9 @@ def draw(seed: int, most: int = 8, within_s: int = 200) -> Schedule:
         made += _lost_while_away(chance, at)
     if seed % 5 == 1:
         made += _scaled_twice(chance, at)
+    if seed % 5 == 2:
+        of = Reference(chance.choice(("statefulset/cache", "deployment/solo")))
+        made.append(Disturbance(fault="restartRollout", argument=Workload(of=of), at=at))
     return tuple(sorted(made, key=lambda each: each.at))
 
 
