@@ -69,6 +69,7 @@ _EPHEMERAL_STORAGE = "100Gi"
 # What can stand between a node and the API server.
 _NO_POWER = "no power"
 _ISOLATED = "isolated"
+_API_OUT_OF_REACH = "API server out of reach"
 
 
 @final
@@ -249,6 +250,21 @@ class DataPlane:
         """The end of `isolate`."""
         if self.node(name).unblock(_ISOLATED):
             self.fabric.rejoin_node(name)
+
+    def cut_off_api(self, name: str) -> None:
+        """A node reaches all others, but not the API server; neither does its kube-proxy."""
+        if self.node(name).block(_API_OUT_OF_REACH):
+            self.fabric.proxy.cut_off(name)
+
+    def reach_api(self, name: str) -> None:
+        """The end of `cut_off_api`."""
+        if self.node(name).unblock(_API_OUT_OF_REACH) and self.node(name).is_in_touch:
+            self.fabric.proxy.reconnect(name)
+
+    @property
+    def images(self) -> ImageCatalogue:
+        """What the registries and images are like, for all nodes."""
+        return self._images
 
     def start_kubelet(self, name: str) -> None:
         """The kubelet starts; on a machine without power it does so with the next boot."""

@@ -40,6 +40,14 @@ class Choice(str):
     prefixes: ClassVar[tuple[str, ...]] = ()
 
 
+class Breakage(Choice):
+    """How a bad version shows."""
+
+    __slots__ = ()
+    what = "breakage"
+    known = ("crashes", "neverReady")
+
+
 class Component(Choice):
     """A client of the API server: a whole process, or one of the controllers in kube-controller-manager."""
 
@@ -159,6 +167,71 @@ class Undo(Argument, frozen=True, kw_only=True):
 
     of: Reference
     revision: int = 0
+
+
+class SlowStart(Argument, frozen=True, kw_only=True):
+    """By how much later the containers of a workload's images begin their work."""
+
+    of: Reference
+    added: Duration = Duration(30_000_000_000)
+
+
+class BadVersion(Argument, frozen=True, kw_only=True):
+    """A rollout of a version that crashes at its start, or that never becomes ready."""
+
+    of: Reference
+    how: Breakage = Breakage("crashes")
+
+
+class SlowRegistry(Argument, frozen=True, kw_only=True):
+    """By how much longer a pull takes."""
+
+    added: Duration = Duration(60_000_000_000)
+
+
+class Link(Argument, frozen=True, kw_only=True):
+    """Two nodes, or a node and `users`; by how much later a packet arrives, or which share of them is lost, 0 to 1.
+
+    `one_way` means only the direction from `node` to `peer`.
+    """
+
+    node: NodeName
+    peer: str
+    added: Duration = Duration(200_000_000)
+    loss: float = 0.0
+    one_way: bool = False
+
+
+class Pair(Argument, frozen=True, kw_only=True):
+    """Two nodes, or a node and `users`; `one_way` means only the direction from `node` to `peer`."""
+
+    node: NodeName
+    peer: str
+    one_way: bool = False
+
+
+class SlowVolume(Argument, frozen=True, kw_only=True):
+    """A Pod, or one of a workload's, and by how much longer each fsync on its volumes takes."""
+
+    of: Reference
+    index: int | None = None
+    added: Duration = Duration(200_000_000)
+
+
+class Crowd(Argument, frozen=True, kw_only=True):
+    """A database's Pod, and how many of its connections somebody else takes."""
+
+    of: Reference
+    index: int | None = None
+    number: int = 100
+
+
+class Spike(Argument, frozen=True, kw_only=True):
+    """A Service, and how many more requests a second it gets."""
+
+    of: Reference
+    rate_per_second: float = 200
+    write_percent: int = 0
 
 
 class Nothing(Argument, frozen=True, kw_only=True):

@@ -6,9 +6,21 @@ from typing import Final
 
 from kubesim.faults.control_plane import CONTROL_PLANE_FAULTS
 from kubesim.faults.kinds import FaultKind
+from kubesim.faults.network import NETWORK_FAULTS
 from kubesim.faults.node import NODE_FAULTS
+from kubesim.faults.storage import DATABASE_FAULTS, STORAGE_FAULTS
+from kubesim.faults.users import USER_FAULTS
+from kubesim.faults.versions import VERSION_FAULTS
 from kubesim.faults.workload import WORKLOAD_FAULTS
 
-FAULTS: Final[dict[str, FaultKind]] = {
-    kind.name: kind for kind in (*WORKLOAD_FAULTS, *NODE_FAULTS, *CONTROL_PLANE_FAULTS)
-}
+_AREAS: Final = (
+    WORKLOAD_FAULTS,
+    VERSION_FAULTS,
+    NODE_FAULTS,
+    NETWORK_FAULTS,
+    STORAGE_FAULTS,
+    DATABASE_FAULTS,
+    CONTROL_PLANE_FAULTS,
+    USER_FAULTS,
+)
+FAULTS: Final[dict[str, FaultKind]] = {kind.name: kind for area in _AREAS for kind in area}

@@ -10,6 +10,7 @@ from kubesim.faults.arguments import Drain, NodeTarget
 from kubesim.faults.draining import Draining
 from kubesim.faults.kinds import FaultKind, Inject, Injection
 from kubesim.faults.targets import choose_node
+from kubesim.sim.loop import SECOND
 
 
 def _cordon(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
@@ -88,6 +89,43 @@ def _start_kubelet(cluster: Cluster, node: str) -> None:
     cluster.faults.start_kubelet(node)
 
 
+def _reboot(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
+    """Off, and on again after the time that a machine takes to boot."""
+    name = choose_node(cluster, target, namespace)
+    cluster.faults.lose_power(name)
+    timer = cluster.loop.timer(_BOOT_NS, lambda: cluster.faults.restore_power(name))
+
+    def undo() -> None:
+        if timer.pending:
+            timer.cancel()
+            cluster.faults.restore_power(name)
+
+    return Injection(f"node/{name}", undo)
+
+
+def _cut_off_api(cluster: Cluster, node: str) -> None:
+    cluster.data_plane.cut_off_api(node)
+    cluster.faults.note("cutOffApi", f"node/{node}", "reaches all others, but not the API server")
+
+
+def _reach_api(cluster: Cluster, node: str) -> None:
+    cluster.data_plane.reach_api(node)
+    cluster.faults.note("heal", f"node/{node}", "reaches the API server again")
+
+
+def _remove(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
+    """The machine is gone for good and its Node deleted; its end is a machine of the same name that joins."""
+    name = choose_node(cluster, target, namespace)
+    # Refused by an API server that is down, nothing has been done.
+    cluster.delete(f"node/{name}")
+    cluster.faults.lose_power(name)
+    cluster.faults.note("removeNode", f"node/{name}", "the machine is gone, and its Node is deleted")
+    return Injection(f"node/{name}", lambda: cluster.faults.restore_power(name))
+
+
+# From power to a kubelet: a choice.
+_BOOT_NS: Final = 30 * SECOND
+
 NODE_FAULTS: Final = (
     FaultKind("cordon", NodeTarget, "node", "no new Pods come", _cordon, healed_by="uncordon", on_real=True),
     FaultKind("uncordon", NodeTarget, "node", "new Pods may come again", _uncordon, heals="cordon", on_real=True),
@@ -128,5 +166,17 @@ NODE_FAULTS: Final = (
     ),
     FaultKind(
         "startKubelet", NodeTarget, "node", "its kubelet starts again", _ending(_start_kubelet), heals="stopKubelet"
+    ),
+    FaultKind("reboot", NodeTarget, "node", "it boots: off at once, and back after 30 s", _reboot, healed_by="heal"),
+    FaultKind(
+        "cutOffApi",
+        NodeTarget,
+        "node",
+        "it reaches all others, but not the API server",
+        _lasting(_cut_off_api, _reach_api),
+        healed_by="heal",
+    ),
+    FaultKind(
+        "removeNode", NodeTarget, "node", "the machine is gone, and its Node is deleted", _remove, healed_by="heal"
     ),
 )

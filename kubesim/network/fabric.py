@@ -61,6 +61,8 @@ class Fabric:
         self.links = Links(chooser.stream("network/links"))
         self.wire = Wire(loop, self.links)
         self.names = names
+        # Nobody answers for names: whoever asks waits until his own patience ends.
+        self.is_dns_silent = False
         self.proxy = proxy
         # For observers: a node's proxy sends a new connection to an endpoint of a Service.
         self.on_route: Callable[[str, Backend], None] | None = None
@@ -123,6 +125,26 @@ class Fabric:
         self.links.set_fault(source, target, fault)
         self._disturb(source)
 
+    def add_link_fault(self, source: str, target: str, fault: LinkFault) -> None:
+        """One more fault of a direction between nodes."""
+        self.links.add_fault(source, target, fault)
+        self._disturb(source)
+
+    def remove_link_fault(self, source: str, target: str, fault: LinkFault) -> None:
+        """The end of this one."""
+        self.links.remove_fault(source, target, fault)
+        self._disturb(source)
+
+    def reset_connections(self, ip: str) -> int:
+        """Break every connection from and to an address, as a reset does that both ends hear; returns how many."""
+        host = self._hosts.get(ip)
+        if host is None:
+            return 0
+        connections = {each: None for sockets in host.sockets for each in (*sockets.inbound, *sockets.outbound)}
+        for connection in connections:
+            connection.reset()
+        return len(connections)
+
     def send_to_name(self, exchange: Exchange, name: str, port: int, timeout_ns: int, on_arrival: Arrival) -> None:
         """For `Sockets`: resolve a name or take an address as it is, and send the first segment there."""
         exchange.port = port
@@ -133,6 +155,8 @@ class Fabric:
             return
         if name.replace(".", "").isdigit() or ":" in name:
             self._send(exchange, name, on_arrival)
+            return
+        if self.is_dns_silent:
             return
         answer = self.names.resolve(source.namespace, name)
         delay_ns = 2 * LATENCY_BETWEEN_NODES_NS * answer.lookups

@@ -40,7 +40,7 @@ class Links:
         self._stream = stream
         self._down: dict[str, None] = {}
         self._cut_off: dict[str, None] = {}
-        self._faults: dict[tuple[str, str], LinkFault] = {}
+        self._faults: dict[tuple[str, str], tuple[LinkFault, ...]] = {}
         self._troubled = False
 
     def delay_ns(self, source: str, target: str) -> int | None:
@@ -57,10 +57,12 @@ class Links:
             return delay_ns
         if source in self._cut_off or target in self._cut_off:
             return None
-        fault = self._faults.get((source, target))
-        if fault is None:
-            return delay_ns
-        return None if fault.is_cut else self._retransmitted_ns(fault, delay_ns)
+        for fault in self._faults.get((source, target), ()):
+            late_ns = None if fault.is_cut else self._retransmitted_ns(fault, delay_ns)
+            if late_ns is None:
+                return None
+            delay_ns = late_ns
+        return delay_ns
 
     def _retransmitted_ns(self, fault: LinkFault, delay_ns: int) -> int | None:
         delay_ns += fault.added_ns
@@ -88,11 +90,25 @@ class Links:
         self._mark(self._cut_off, node, is_cut_off)
 
     def set_fault(self, source: str, target: str, fault: LinkFault | None) -> None:
-        """A fault of the direction from `source` to `target`; None repairs it."""
-        if fault is None:
-            self._faults.pop((source, target), None)
+        """The one fault of the direction from `source` to `target`; None repairs it."""
+        self._keep(source, target, () if fault is None else (fault,))
+
+    def add_fault(self, source: str, target: str, fault: LinkFault) -> None:
+        """One more fault of that direction."""
+        self._keep(source, target, (*self._faults.get((source, target), ()), fault))
+
+    def remove_fault(self, source: str, target: str, fault: LinkFault) -> None:
+        """The end of this one."""
+        left = list(self._faults.get((source, target), ()))
+        if fault in left:
+            left.remove(fault)
+        self._keep(source, target, tuple(left))
+
+    def _keep(self, source: str, target: str, faults: tuple[LinkFault, ...]) -> None:
+        if faults:
+            self._faults[source, target] = faults
         else:
-            self._faults[source, target] = fault
+            self._faults.pop((source, target), None)
         self._update()
 
     def _mark(self, nodes: dict[str, None], node: str, is_marked: bool) -> None:

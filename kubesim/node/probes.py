@@ -31,6 +31,10 @@ _TRIES = 3
 _SHOWN_AS = {"Startup": "started", "Readiness": "ready", "Liveness": ""}
 
 
+# What the kubelet says of a handler that answers with 503.
+_UNREADY: Final = "HTTP probe failed with statuscode: 503"
+
+
 @final
 class Prober:
     """One probe. `kind` is Startup, Readiness or Liveness; `result` what it says at present."""
@@ -179,6 +183,9 @@ class Prober:
             self._is_probing = False
             self._handle(result, output, started_ns)
 
+        if record.is_unready and self.kind == "Readiness":
+            self._owner.worker.node.loop.post(0, lambda _: on_outcome("failure", _UNREADY), None)
+            return
         self._owner.run(self._spec, record, on_outcome)
 
     def _handle(self, result: ProbeResult, output: str, started_ns: int) -> None:

@@ -33,6 +33,7 @@ class ContainerRecord:
         "id",
         "image",
         "image_ref",
+        "is_unready",
         "message",
         "name",
         "previous",
@@ -48,6 +49,8 @@ class ContainerRecord:
         self.image_ref = image_ref
         self.attempt = attempt
         self.state: ContainerState = "created"
+        # Its readiness probes fail, whatever its process would answer.
+        self.is_unready = False
         self.started_at_ns = 0
         self.finished_at_ns = 0
         self.exit_code = 0

@@ -40,6 +40,8 @@ EXECUTE_NS: Final = 20 * MILLISECOND
 # An image from a registry nearby, or that registry's answer that there is none: a choice.
 PULL_NS: Final = 1500 * MILLISECOND
 PULL_FAILS_NS: Final = 500 * MILLISECOND
+# A version that cannot start finds that out soon: a choice.
+_BREAKS_AFTER_NS: Final = SECOND
 # What containerd says of a container whose end it hasn't seen.
 _LOST_EXIT_CODE: Final = 255
 _KILLED: Final = ExecResult(EXIT_KILLED)
@@ -186,7 +188,8 @@ class SimRuntime:
                 self._pulled[result.name] = result
             on_done(result)
 
-        self.loop.post(PULL_NS if isinstance(result, Image) else PULL_FAILS_NS, finish, self._boots)
+        took_ns = PULL_NS + self._catalogue.added_ns if isinstance(result, Image) else PULL_FAILS_NS
+        self.loop.post(took_ns, finish, self._boots)
 
     # Pods and containers.
 
@@ -318,8 +321,22 @@ class SimRuntime:
         record.state = "running"
         record.started_at_ns = self.loop.now_ns
         self.on_process(sandbox, record.name, True)
-        container.process.start()
+        self._begin(record, container.process)
         on_done(None)
+
+    def _begin(self, record: ContainerRecord, process: RunningProcess) -> None:
+        """Let the program run, late or badly where its image is said to."""
+        catalogue = self._catalogue
+        delay_ns = catalogue.start_delays_ns.get(record.image, 0)
+        if delay_ns:
+            process.after(delay_ns, process.start)
+        else:
+            process.start()
+        how = catalogue.broken.get(record.image)
+        if how == "neverReady":
+            record.is_unready = True
+        elif how == "crashes":
+            process.after(_BREAKS_AFTER_NS, lambda: process.exit(1))
 
     def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
         """See `Runtime`."""
@@ -447,6 +464,15 @@ class SimRuntime:
             process.kill()
         else:
             process.exit(exit_code)
+        return True
+
+    def set_unready(self, uid: str, name: str, *, is_unready: bool) -> bool:
+        """Let a container's readiness probes fail while its process lives; False when it doesn't run."""
+        container = self._find(uid, name)
+        if container is None or container.process is None:
+            return False
+        container.record.is_unready = is_unready
+        container.handle_health_changed()
         return True
 
     def hang_container(self, uid: str, name: str) -> bool:

@@ -47,7 +47,10 @@ _STARTING = Rejected(_CANNOT_CONNECT_NOW, "FATAL: the database system is startin
 _STOPPING = Rejected(_CANNOT_CONNECT_NOW, "FATAL: the database system is shutting down")
 _ENDED = Rejected("57P01", "FATAL: terminating connection due to administrator command")
 _TOO_MANY = Rejected("53300", "FATAL: sorry, too many clients already")
+_NO_SPACE = Rejected("53100", 'could not extend file "base/16384/2619": No space left on device')
 _DONE = Rows()
+# How many of its fsyncs a recovery waits for one after the other: a choice.
+_FSYNCS_OF_RECOVERY = 20
 
 State = Literal["initialising", "starting", "accepting", "stopping"]
 
@@ -133,18 +136,33 @@ def _connections_max(arguments: Sequence[str]) -> int:
 class PostgresProgram:
     """One server process over a data folder."""
 
-    __slots__ = ("_connections_max", "_files", "_folder", "_process", "_state", "_tables")
+    __slots__ = (
+        "_connections_max",
+        "_files",
+        "_folder",
+        "_process",
+        "_state",
+        "_tables",
+        "_volume",
+        "crashes_at_commit",
+        "taken",
+    )
 
     is_steady = True
 
     def __init__(self) -> None:
         self._state: State = "initialising"
         self._tables: dict[str, _Table] = {}
+        # The next commit is its last one: in the volume, and answered by nobody.
+        self.crashes_at_commit = False
+        # How many connections somebody else holds.
+        self.taken = 0
 
     def start(self, process: Process) -> None:
         self._process = process
         volume, self._folder = _find_folder(process)
         self._files = volume.files
+        self._volume = volume
         self._connections_max = _connections_max(process.arguments) - _CONNECTIONS_RESERVED
         process.use_memory(_MEMORY)
         if self._path("PG_VERSION") in self._files:
@@ -184,7 +202,7 @@ class PostgresProgram:
         delay_ns = START_NS
         if self._files.get(self._path("global/pg_control")) != "shut down":
             process.log("database system was not properly shut down; automatic recovery in progress")
-            delay_ns += RECOVER_NS
+            delay_ns += RECOVER_NS + _FSYNCS_OF_RECOVERY * self._volume.added_ns
         self._files[self._path("global/pg_control")] = "in production"
         process.after(delay_ns, self._accept)
 
@@ -235,9 +253,25 @@ class PostgresProgram:
             if message.verb in ("ping", "select"):
                 on_answer(self._read(message))
             else:
-                self._process.after(COMMIT_NS, lambda: on_answer(self._commit(message)))
+                self._process.after(COMMIT_NS + self._volume.added_ns, lambda: self._finish_commit(message, on_answer))
         elif type(message) is Startup:
             on_answer(self._admit(message))
+
+    def _finish_commit(self, statement: Statement, on_answer: OnAnswer) -> None:
+        trouble = self._volume.trouble
+        if trouble == "full":
+            on_answer(_NO_SPACE)
+        elif trouble:
+            # A failed fsync says nothing about what is on the disk: the server goes down rather than go on.
+            self._process.log("PANIC: could not fsync file: Input/output error")
+            self._process.exit(1)
+        else:
+            outcome = self._commit(statement)
+            if self.crashes_at_commit:
+                self._process.log("server process was terminated by signal 9: Killed")
+                self._process.exit(2)
+            else:
+                on_answer(outcome)
 
     def _refusal(self, message: Any) -> Rejected:
         if self._state == "stopping":
@@ -245,7 +279,7 @@ class PostgresProgram:
         return _STARTING
 
     def _admit(self, startup: Startup) -> Rows | Rejected:
-        if self._process.connections(PORT) > self._connections_max:
+        if self._process.connections(PORT) + self.taken > self._connections_max:
             return _TOO_MANY
         user, password, database = self._files[self._path("global/pg_authid")]
         if startup.user != user or password not in (None, startup.password):

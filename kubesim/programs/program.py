@@ -23,11 +23,14 @@ EXIT_KILLED = 128 + SIGKILL
 class Volume:
     """A file system's content: path → any value. It outlives the process; its owner says whether also the Pod."""
 
-    __slots__ = ("files", "name")
+    __slots__ = ("added_ns", "files", "name", "trouble")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.files: dict[str, Any] = {}
+        # By how much longer an fsync takes, and what a write meets: "" (nothing), "full" or "broken".
+        self.added_ns = 0
+        self.trouble = ""
 
 
 class Connection(Protocol):

@@ -297,6 +297,7 @@ _TYPES: Final[dict[Any, Callable[[Choice], Any]]] = {
 _NAMES: Final[dict[str, Callable[[Choice], Any]]] = {
     "index": _index,
     "container": _container,
+    "peer": lambda choice: str(choice.stream.pick(choice.targets.nodes)),
     "exit_code": lambda choice: choice.stream.pick(_EXIT_CODES),
     "replicas": lambda choice: 1 + choice.stream.below(1 + (choice.workload.replicas if choice.workload else 1)),
     "grace_seconds": lambda choice: (None, 1, 5, 60)[choice.stream.below(4)],

@@ -68,7 +68,7 @@ def falls_asleep(reconcile):
 def test_a_controller_that_falls_asleep_is_found_and_shrunk(setting, monkeypatch, controller):
     """A single fault is what is left of the schedule that showed it, and it shows it again."""
     monkeypatch.setattr(controller, "reconcile", falls_asleep(controller.reconcile))
-    failure = first_failure(plan_of(setting, "workload", "node"), 4 * CHAIN)
+    failure = first_failure(plan_of(setting, "crash", "delete", "evict", "hang", "losePower"), 4 * CHAIN)
 
     assert failure is not None
     finding = reduce_failure(failure)

@@ -108,7 +108,7 @@ def test_every_disturbance_is_there_once():
 def test_hypothesis_shrinks_to_one_plain_fault():
     """A failure that needs a lost node is shown by one lost node, at the first instant, for as long as it takes."""
     lost = find(
-        schedules(TARGETS, most=2),
+        schedules(TARGETS, ["crash", "delete", "isolate", "losePower"], most=2),
         lambda schedule: any(each.fault == "losePower" for each in schedule),
         settings=settings(database=None, derandomize=True, max_examples=2000),
     )
