@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, final
 
-from kubesim.network.messages import HttpReply, OnAnswer
+from kubesim.network.messages import HttpReply, HttpRequest, OnAnswer
 from kubesim.network.sockets import ANY_PORT
 from kubesim.programs.program import ExecResult, Process, Program
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from kubesim.programs.shell.interpreter import Shell
 
 _OK = HttpReply(200)
+_MISSING = HttpReply(404)
 _DONE = ExecResult(0)
+# Where Apache, nginx and Debian's servers have what they serve.
+_DOCUMENTS = ("/usr/local/apache2/htdocs", "/usr/share/nginx/html", "/var/www/html")
 
 
 def find_command(arguments: Sequence[str]) -> Callable[[], Program] | None:
@@ -28,10 +31,6 @@ def find_command(arguments: Sequence[str]) -> Callable[[], Program] | None:
     from kubesim.programs.shell.program import ShellProgram
 
     return ShellProgram
-
-
-def _answer(_: Any, on_answer: OnAnswer) -> None:
-    on_answer(_OK)
 
 
 @final
@@ -49,7 +48,17 @@ class PlainProgram:
     def start(self, process: Process) -> None:
         self._process = process
         self._files: Files | None = None
-        process.listen(ANY_PORT, _answer)
+        process.listen(ANY_PORT, self._answer)
+
+    def _answer(self, message: Any, on_answer: OnAnswer) -> None:
+        """200, unless it is asked for a document that somebody has removed."""
+        files = self._files
+        if files is not None and isinstance(message, HttpRequest):
+            path = message.path.partition("?")[0]
+            if not all(files.exists(root + path) for root in _DOCUMENTS):
+                on_answer(_MISSING)
+                return
+        on_answer(_OK)
 
     def terminate(self) -> None:
         self._process.exit(0)

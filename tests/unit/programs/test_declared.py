@@ -26,6 +26,18 @@ def test_a_plain_program_is_healthy_on_every_port(plane, client):
     assert (statuses, process.execute(["cat", "/ready"]).exit_code, process.is_steady) == ([200, 200], 0, True)
 
 
+def test_a_web_server_serves_what_is_there(plane, client):
+    """A document that a command has moved away is a 404 until it is back, as an image of Apache shows it."""
+    process = plane.run("httpd:2.4", "10.244.0.1")
+    page = "/usr/local/apache2/htdocs/index.html"
+    statuses = [plane.get(client, "10.244.0.1", "/index.html", 80)]
+    for command in (f"mv -v {page} /tmp/ || true", f"mv -v /tmp/index.html {page} || true"):
+        process.execute(["/bin/sh", "-x", "-c", command])
+        statuses.append(plane.get(client, "10.244.0.1", "/index.html", 80))
+
+    assert statuses == [200, 404, 200]
+
+
 def test_a_plain_program_exits_on_sigterm(plane, client):
     """Exit code 0 at once, and then nobody answers."""
     process = plane.run("nginx:1", "10.244.0.1")
