@@ -80,6 +80,10 @@ class PodAdmission:
             TryAgain: the namespace's default account isn't there yet.
         """
         spec = pod["spec"]
+        if "containers" not in spec:
+            # Validation will say that they are missing; whatever comes before it may count on a list.
+            spec = {**spec, "containers": []}
+            pod = {**pod, "spec": spec}
         if spec.get("nodeName"):
             pod = _with_topology_labels(self._store, pod)
         memo_key = (id(spec), namespace)
@@ -113,7 +117,7 @@ class PodAdmission:
             mounts = True if account is None else account.get("automountServiceAccountToken", True)
         if account is not None and account.get("imagePullSecrets") and not spec.get("imagePullSecrets"):
             spec["imagePullSecrets"] = account["imagePullSecrets"]
-        if not mounts or any(volume["name"].startswith(_TOKEN_PREFIX) for volume in spec.get("volumes") or ()):
+        if not mounts or any(volume.get("name", "").startswith(_TOKEN_PREFIX) for volume in spec.get("volumes") or ()):
             return spec
         for field in ("initContainers", "containers"):
             if field in spec:

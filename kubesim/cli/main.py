@@ -147,6 +147,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument(
         "--kubeconfig", metavar="FILE", help="where to write what clients need to know (~/.kube/kubesim.yaml)"
     )
+    serve.add_argument("--state", metavar="FILE", help="keep the cluster in this file, and go on from there")
     serve.add_argument("--insecure-http", action="store_true", help="plain HTTP, without certificates")
 
 

@@ -24,7 +24,7 @@ from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.alone import check_alone
 from kubesim.apiserver.pod_admission import TryAgain
-from kubesim.apiserver.server import Identity, OnWrite, Write
+from kubesim.apiserver.server import ApiServer, Identity, OnWrite, Write
 from kubesim.cluster.applying import Applier
 from kubesim.cluster.bootstrap import fresh_objects
 from kubesim.cluster.components import ControllerManager, SchedulerProcess
@@ -60,11 +60,13 @@ class Cluster:
         *,
         bodies: Bodies | None = None,
         start_ns: int = 0,
+        restore: Callable[[ApiServer], None] | None = None,
         **changes: Any,
     ) -> None:
         """Make a cluster; its nodes register as time begins to run. `changes` are fields of `ClusterOptions`.
 
         `bodies` replace the simulated container runtimes and networks of nodes; `start_ns` is the instant of its birth.
+        `restore` fills the API server where it is not to be fresh.
 
         Raises:
             UserError: an option is out of range.
@@ -78,7 +80,9 @@ class Cluster:
         self.plane = ControlPlane(self.loop, self._chooser, options)
         self.store = self.plane.store
         self.recording = Recording(self.loop, self.trace) if options.records else None
-        for kind, obj in fresh_objects():
+        if restore is not None:
+            restore(self.plane.server)
+        for kind, obj in () if restore is not None else fresh_objects():
             self.plane.server.handle(
                 create(kind, obj), Identity("system:apiserver", is_trusted=True, manager="kube-apiserver")
             )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _OK = HttpReply(200)
 _MISSING = HttpReply(404)
 _DONE = ExecResult(0)
-# Where Apache, nginx and Debian's servers have what they serve.
-_DOCUMENTS = ("/usr/local/apache2/htdocs", "/usr/share/nginx/html", "/var/www/html")
+# Where Apache, nginx, Debian's servers, and those that serve all there is have their documents.
+_DOCUMENTS = ("", "/usr/local/apache2/htdocs", "/usr/share/nginx/html", "/var/www/html")
 
 
 def find_command(arguments: Sequence[str]) -> Callable[[], Program] | None:

@@ -12,7 +12,7 @@ Upstream: staging/src/k8s.io/apiserver/pkg/storage/cacher/watch_cache.go:default
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import final
 
 from kubesim.api.objects import Key, Object, new_tuple
@@ -119,6 +119,14 @@ class Store:
         kind: EventType = "ADDED" if previous is None else "MODIFIED"
         self._record(table, new_tuple(Change, (revision, kind, key, obj, previous)))
         return obj
+
+    def restore(self, revision: int, objects: Iterable[tuple[str, Key, Object]]) -> None:
+        """Fill an empty store with objects as they were at `revision`; what was before is forgotten."""
+        self.revision = revision
+        for resource, key, obj in objects:
+            table = self.table(resource)
+            table.put(key, obj)
+            table.compacted = revision
 
     def delete(self, resource: str, key: Key, last: Object) -> Object:
         """Remove the object; its last state, with the deletion's revision, is what watches get. Returns that state."""

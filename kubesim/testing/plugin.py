@@ -1,4 +1,5 @@
-"""A cluster in every pytest: the fixture `kubesim_cluster`, and the marker `kubesim` for its options.
+"""A cluster in every pytest: the fixtures `kubesim_cluster`, `kubesim_server` (the same behind HTTP) and
+`kubesim_client` (the official client for that), and the marker `kubesim` for its options.
 
     @pytest.mark.kubesim(nodes=5, seed=1)
     def test_heals(kubesim_cluster):
@@ -21,6 +22,7 @@ import pytest
 
 if TYPE_CHECKING:
     from kubesim.cluster import Cluster
+    from kubesim.http.served import ServedCluster
 
 _RECORDS_SHOWN = 20
 # What happens all the time and explains nothing.
@@ -39,13 +41,35 @@ def kubesim_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A simulated cluster of three nodes; the marker `kubesim` has its options, the nearest one counting most."""
     from kubesim.cluster import Cluster
 
+    with Cluster(**_options(request)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def kubesim_server(request: pytest.FixtureRequest) -> Iterator[ServedCluster]:
+    """The same behind HTTP, in a thread of the test's process; needs the extra `serve`."""
+    from kubesim.http.served import ServedCluster
+
+    with ServedCluster(**_options(request)) as served:
+        yield served
+
+
+@pytest.fixture
+def kubesim_client(kubesim_server: ServedCluster) -> Iterator[Any]:
+    """The official client, set up for `kubesim_server`: a `kubernetes.client.ApiClient`."""
+    from kubernetes import config
+
+    with config.new_client_from_config_dict(kubesim_server.kubeconfig) as client:
+        yield client
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("kubesim"))):
         if marker.args:
             pytest.fail("the marker kubesim takes options by name, such as @pytest.mark.kubesim(nodes=5)")
         options.update(marker.kwargs)
-    with Cluster(**options) as cluster:
-        yield cluster
+    return options
 
 
 @pytest.fixture

@@ -113,6 +113,15 @@ REFUSED = {
             "json: cannot unmarshal array into Go struct field ConfigMap.metadata of type v1.ObjectMeta"
         ),
     ),
+    "a Pod without containers": (
+        "POST",
+        "/api/v1/namespaces/default/pods",
+        {"metadata": {"name": "x"}, "spec": {"volumes": [{}]}},
+        {},
+        422,
+        "Invalid",
+        ('Pod "x" is invalid: [spec.volumes[0].name: Required value, spec.containers: Required value]'),
+    ),
     "a custom resource definition": (
         "POST",
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",

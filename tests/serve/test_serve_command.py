@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import stat
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,40 @@ def test_it_serves_until_it_is_told_to_end(serve, number):
     assert lines[1] == f"export KUBECONFIG={path}"
     assert b'"name":"postgres"' in body
     assert (mode, process.returncode, rest) == (0o600, 0, ("", ""))
+
+
+def test_a_cluster_goes_on_after_a_crash(serve, tmp_path):
+    """A server that is killed loses no write; its Pods run again, what is made then has names of its own."""
+    state = str(tmp_path / "state")
+    process, lines, _ = serve("specs/stack.yaml", "--insecure-http", "--state", state, "--speed", "60")
+    url = lines[0].split()[-1]
+    ask(f"{url}/api/v1/namespaces/vehicles/configmaps", {"metadata": {"name": "kept"}, "data": {"k": "v"}})
+    ask(f"{url}/kubesim/v1/time/run-until-quiet", {})
+    before = ask(f"{url}/api/v1/namespaces/vehicles/pods")["items"]
+    process.kill()
+    process.wait()
+    with Path(state).open("ab") as file:
+        file.write(b'[99999,"configmaps","vehicles","cut')
+    other, lines, _ = serve("--insecure-http", "--state", state, "--speed", "60")
+    url = lines[0].split()[-1]
+    kept = ask(f"{url}/api/v1/namespaces/vehicles/configmaps/kept")
+    ask(f"{url}/kubesim/v1/time/run-until-quiet", {})
+    after = ask(f"{url}/api/v1/namespaces/vehicles/pods")["items"]
+    third, _, _ = serve("--insecure-http", "--state", state)
+
+    assert kept["data"] == {"k": "v"}
+    assert [pod["metadata"]["uid"] for pod in after] == [pod["metadata"]["uid"] for pod in before]
+    assert {pod["status"]["phase"] for pod in after} == {"Running"}
+    assert (third.wait(30), "another kubesim serves from it" in third.stderr.read()) == (2, True)
+    assert other.poll() is None
+
+
+def ask(url, body=None):
+    """The JSON that a path answers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - it is ours
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from kubesim.errors import UserError
 from kubesim.http.kubeconfig import write_kubeconfig
 from kubesim.http.pace import MAX
 from kubesim.http.served import SERVED, Endpoint, bind, wall_ns
+from kubesim.http.state import StateFile
 from kubesim.manifests import load
 
 EXIT_ENDED = 0
@@ -31,9 +32,17 @@ def serve(arguments: argparse.Namespace) -> int:
     speed = _speed(arguments.speed)
     manifests = load(*arguments.spec, stdin=sys.stdin) if arguments.spec else []
     sock = bind(arguments.port)
-    cluster = Cluster(cluster_options(arguments, **SERVED), start_ns=wall_ns())
+    state = StateFile(Path(arguments.state)) if arguments.state else None
+    options = cluster_options(arguments, **SERVED)
+    if state is None or state.is_new:
+        cluster = Cluster(options, start_ns=wall_ns())
+    else:
+        # Names and UIDs are drawn anew, or they would be those that have been given out.
+        cluster = Cluster(options, start_ns=wall_ns(), restore=state.restore, seed=options.seed + state.starts)
     endpoint = Endpoint(cluster, speed, is_plain=arguments.insecure_http)
     cluster.apply_loaded(manifests)
+    if state is not None:
+        state.follow(cluster.plane.server)
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY)
     path = Path(arguments.kubeconfig) if arguments.kubeconfig else Path.home() / ".kube" / "kubesim.yaml"
@@ -54,6 +63,8 @@ def serve(arguments: argparse.Namespace) -> int:
 
     asyncio.run(run())
     cluster.close()
+    if state is not None:
+        state.close()
     return EXIT_ENDED
 
 

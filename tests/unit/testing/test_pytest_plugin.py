@@ -86,3 +86,20 @@ def test_loading_the_plugin_costs_next_to_nothing():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert sorted(loaded) == ["kubesim", "kubesim.testing", "kubesim.testing.plugin"]
+
+
+def test_the_server_is_the_cluster_behind_http(run):
+    """The fixture's server has the marker's nodes, and the client speaks to it."""
+    result = run("""
+        import pytest
+        kubernetes = pytest.importorskip("kubernetes")
+
+        @pytest.mark.kubesim(nodes=2, speed=60)
+        @pytest.mark.filterwarnings("ignore::ResourceWarning")
+        def test_it(kubesim_server, kubesim_client):
+            kubesim_server.step(5)
+            nodes = kubernetes.client.CoreV1Api(kubesim_client).list_node()
+            assert [node.metadata.name for node in nodes.items] == ["node-1", "node-2"]
+    """)
+
+    result.assert_outcomes(passed=1)
