@@ -1,4 +1,4 @@
-"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | search | table | …
+"""python -m benchmarks cluster --nodes N --pods M | idle | empty | startup | story | api | http | search | table | …
 
 Each measures one thing and prints it.
 """
@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("startup", help="`python -m kubesim --help`, start to exit")
     commands.add_parser("story", help="`python -m kubesim run specs/stack.yaml`, start to exit")
     commands.add_parser("api", help="the vehicle API's GET of one vehicle, against a bare aiohttp and aiopg handler")
+    commands.add_parser("http", help="what `kubesim serve` answers in a second: GET, LIST, watch, create")
     real = commands.add_parser(
         "processes", help="the stack as real processes: start, kills and a rolling update under load"
     )
@@ -62,6 +63,10 @@ def main(arguments: list[str]) -> int:
         from benchmarks import vehicle_api
 
         _print(vehicle_api.measure(), options.json)
+    elif options.command == "http":
+        from benchmarks import http_rates
+
+        _print(http_rates.measure(), options.json)
     elif options.command == "processes":
         from benchmarks import processes
 

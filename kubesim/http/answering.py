@@ -121,6 +121,8 @@ class Answering:
             if patch_type == "apply":
                 patch = _sound(kind, {**patch, "metadata": patch.get("metadata") or {}})
             return Request("patch", *place, patch, options, duplicates_in(call.body, patch))
+        if verb == "create" and not target.subresource:
+            check_served(kind)
         expected = subresource_kind(kind, target.subresource)[2] if target.subresource else kind.kind
         obj = read_object(call.body, call.content_type, expected)
         options = write_options(call.query, verb)
@@ -133,8 +135,6 @@ class Answering:
         if target.subresource in _BODIES:
             _check_body(target.subresource, obj)
         else:
-            if verb == "create":
-                check_served(kind)
             obj = _sound(kind, obj)
         twice = () if media_type(call.content_type) == PROTOBUF else duplicates_in(call.body, obj)
         return Request(verb, *place, obj, options, twice)  # type: ignore[arg-type]

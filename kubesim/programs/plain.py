@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from kubesim.programs.shell.files import Files
     from kubesim.programs.shell.interpreter import Shell
 
-_OK = HttpReply(200)
 _MISSING = HttpReply(404)
 _DONE = ExecResult(0)
 # Where Apache, nginx, Debian's servers, and those that serve all there is have their documents.
@@ -51,14 +50,14 @@ class PlainProgram:
         process.listen(ANY_PORT, self._answer)
 
     def _answer(self, message: Any, on_answer: OnAnswer) -> None:
-        """200, unless it is asked for a document that somebody has removed."""
+        """200 and the Pod's name, unless it is asked for a document that somebody has removed."""
         files = self._files
         if files is not None and isinstance(message, HttpRequest):
             path = message.path.partition("?")[0]
             if not all(files.exists(root + path) for root in _DOCUMENTS):
                 on_answer(_MISSING)
                 return
-        on_answer(_OK)
+        on_answer(HttpReply(200, self._process.pod_name))
 
     def terminate(self) -> None:
         self._process.exit(0)
