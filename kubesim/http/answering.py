@@ -214,8 +214,8 @@ def _verb(method: str, target: Target) -> str:
 
 
 def _check_accept(call: Call) -> None:
-    """Nothing is written where the answer could not be given."""
-    negotiate(call.accept)
+    """Nothing is written where the answer could not be given; questions have no table."""
+    negotiate(call.accept, has_table=not reviews.is_review(call.target.kind))
 
 
 def _named(options: Options, name: str) -> Options:

@@ -59,6 +59,15 @@ REFUSED = {
     ),
     "a patch of no type": ("PATCH", f"{MAPS}/a", {}, {}, 415, "UnsupportedMediaType", "415: Unsupported Media Type"),
     "an answer in XML": ("GET", f"{MAPS}/a", None, {"Accept": "application/xml"}, 406, "NotAcceptable", XML),
+    "a question as a table": (
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        {},
+        {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"},
+        406,
+        "NotAcceptable",
+        XML,
+    ),
     "a limit that is no number": (
         "GET",
         f"{MAPS}?limit=x",
