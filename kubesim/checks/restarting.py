@@ -43,7 +43,10 @@ class RestartsBackOff:
             self._scene.report(self.name, subject, text)
         machine = self._scene.cluster.data_plane.nodes[node]
         entry = self._pods.by_uid.get(sandbox.uid)
-        is_late = entry is None or not (entry.is_active or entry.was_active_within(GRACE_NS))
+        if entry is None:
+            is_late = all(gone.uid != sandbox.uid for gone in self._pods.gone(GRACE_NS))
+        else:
+            is_late = not entry.was_active_within(GRACE_NS)
         if is_late and machine.is_in_touch and not self._is_fresh(node) and not self._scene.is_disturbed():
             self._scene.report(self.name, subject, f"container {container} is started although the Pod is to go")
 

@@ -175,8 +175,12 @@ class PodsTrue:
             is_news = not known.get("ready") or known.get("containerID") != after[name].get("containerID")
             if path is None or not is_news or node is None or not isinstance(node.runtime, SimRuntime):
                 continue
+            sandbox = node.runtime.pods().get(uid)
+            record = sandbox.containers.get(name) if sandbox is not None else None
             process = node.runtime.process_of(uid, name)
-            program = process.program if process is not None else None
+            if process is None or record is None or record.id != after[name].get("containerID"):
+                continue  # it has ended or been replaced since
+            program = process.program
             if isinstance(program, DeclaredProgram) and not program.is_ready_on(path):
                 text = f"is called ready while its container {name} would fail the probe of {path}"
                 self._scene.report(self.name, subject_of(pod), text)
