@@ -46,7 +46,7 @@ def cluster(tmp_path_factory):
     if CONTEXT:
         yield os.environ["KUBECONFIG"], CONTEXT
         return
-    with ServedCluster(nodes=1, speed=1, present_images=("python:3.11-slim",)) as served:
+    with ServedCluster(nodes=1, speed=10, present_images=("python:3.11-slim",)) as served:
         file = tmp_path_factory.mktemp("kube") / "config"
         file.write_text(yaml.safe_dump(served.kubeconfig))
         yield str(file), served.kubeconfig["current-context"]

@@ -316,10 +316,13 @@ def test_what_there_is(kubectl):
     assert kubectl("auth can-i create pods") == "yes\n"
 
 
-def test_events(web):
-    """Both ways to look at Events."""
-    assert {"ScalingReplicaSet", "SuccessfulCreate", "Scheduled", "Started"} <= set(web("events").split())
-    assert {"Pulled", "Created"} <= set(web("get events").split())
+def test_events(kubectl):
+    """Both ways to look at Events, made just before: an hour, for which they live, is a minute of the wall's here."""
+    kubectl("create deployment e --image=nginx:1")
+    kubectl.settle()
+
+    assert {"ScalingReplicaSet", "SuccessfulCreate", "Scheduled", "Started"} <= set(kubectl("events").split())
+    assert {"Pulled", "Created"} <= set(kubectl("get events").split())
 
 
 def test_create_and_expose(kubectl):
