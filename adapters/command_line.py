@@ -45,6 +45,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from adapters.commands.recording import COMMANDS as OF_RECORDINGS
 
         return OF_RECORDINGS[arguments.command](arguments)
+    if arguments.command == "sequences":
+        from adapters.commands.sequences import COMMANDS as OF_SEQUENCES
+
+        return OF_SEQUENCES[arguments.command](arguments)
     from adapters.commands.objects import COMMANDS as OF_MANIFESTS
 
     return OF_MANIFESTS[arguments.command](arguments)
@@ -84,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parity.add_argument("scenario", nargs="*", metavar="NAME", help="names of recorded scenarios (all)")
     parity.add_argument("--recordings", default="specs/recordings", metavar="FOLDER", help="(specs/recordings)")
     parity.add_argument("--write", action="store_true", help="write docs/parity.md")
+    _add_sequences(commands)
     _add_kind(commands)
     return parser
 
@@ -95,6 +100,14 @@ def _add(
     parser.add_argument("spec", nargs="+" if spec == "SPEC" else None, metavar=spec, help="file, folder or -")
     _add_target(parser)
     return parser
+
+
+def _add_sequences(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sequences = commands.add_parser("sequences", help="send random requests to both and compare", allow_abbrev=False)
+    sequences.add_argument("--requests", type=int, default=5000, metavar="N", help="how many, at least (5000)")
+    sequences.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed draws the same requests (1)")
+    sequences.add_argument("--into", metavar="FILE", help="keep the requests with the real answers")
+    _add_target(sequences)
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:

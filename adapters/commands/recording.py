@@ -12,7 +12,9 @@ from adapters.contexts import Target, choose_target
 from adapters.mirror import Change
 from adapters.parity.judging import judge, recorded_scenarios
 from adapters.parity.page import parity_page
+from adapters.parity.playing import differences_from
 from adapters.parity.recording import Recording, describe_cluster, relevant, write_recording
+from adapters.parity.sequences import read_trials
 from adapters.parity.summary import RECORDED, Entry
 from adapters.parity.twin import AFTER_S, calls_of, namespace_of
 from adapters.real import RealPort
@@ -91,7 +93,8 @@ def parity(arguments: argparse.Namespace) -> int:
     identical = sum(verdict.is_identical for verdict in verdicts)
     _say(f"{identical} of {len(verdicts)} scenarios are identical")
     if arguments.write:
-        PAGE.write_text(parity_page(verdicts))
+        kept = read_trials()
+        PAGE.write_text(parity_page(verdicts, kept, differences_from(kept)))
     unexplained = any(not verdict.cause_of(subject) for verdict in verdicts for subject in verdict.differences)
     return _DIFFERS if unexplained else _DONE
 

@@ -27,12 +27,11 @@ from kubesim.api.ownership.managers import (
     after_update,
 )
 from kubesim.api.ownership.shapes import UntypableError
-from kubesim.api.patch.values import go_text
 from kubesim.api.requests import Request
-from kubesim.api.schema.check import decoded
+from kubesim.api.schema.check import decoded, find_problems, is_clean
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.admission import check_namespace
-from kubesim.apiserver.decoding import check_name
+from kubesim.apiserver.decoding import as_restored, check_name, in_scope
 from kubesim.apiserver.field_owning import resets
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.errors import ApiError, Cause, bad_request, conflict, not_found
@@ -79,8 +78,9 @@ def apply_config(server: ApiServer, request: Request, identity: Identity) -> Obj
         if kind.namespaced:
             check_namespace(server.store, kind, request.namespace, metadata)
         metadata = {name: value for name, value in metadata.items() if name != "resourceVersion"}
-        return server.create(request, {**obj, "metadata": metadata}, identity, owners=owners)
+        return server.create(request, in_scope(kind, {**obj, "metadata": metadata}), identity, owners=owners)
     check_name(request, metadata)
+    obj = in_scope(kind, obj)
     return server.replace(kind, old, obj, identity, subresource, request.options, "patched", owners=owners)
 
 
@@ -105,6 +105,8 @@ def merged(server: ApiServer, request: Request, target: Target) -> Applied:
     except ApplyConflictError as error:
         raise _refusal(error.conflicts) from None
     obj = applied.obj
+    if obj is not None:
+        _check_values(obj, config, target)
     if writer.name == _KUBECTL:
         obj = _with_last_applied(target.live if obj is None else obj, config) or obj
     problems = request.duplicates
@@ -134,8 +136,33 @@ def _check_config(config: Any, target: Target) -> None:
         raise bad_request("metadata.managedFields must be nil")
     problem = structure_problem(target.structure.definition, config)
     if problem:
-        place = f"{go_text(metadata.get('namespace', ''))}/{go_text(metadata.get('name', ''))}"
-        raise ApiError(500, "", f"failed to create typed patch object ({place}; {named}): {problem}")
+        raise ApiError(500, "", f"failed to create typed patch object ({_place(metadata)}; {named}): {problem}")
+
+
+def _place(metadata: Any) -> str:
+    """Namespace and name for a text; what is no text counts as none."""
+    texts = (metadata.get(field) for field in ("namespace", "name"))
+    return "/".join(text if isinstance(text, str) else "" for text in texts)
+
+
+def _check_values(obj: Object, config: Object, target: Target) -> None:
+    """Raise 500 where a value has the structure but not the form of its type: a time, a quantity, base64.
+
+    Upstream: apimachinery/pkg/util/managedfields/internal/structuredmerge.go:Apply, toVersioned @v1.36
+    """
+    definition = target.structure.definition
+    if is_clean(obj, definition):
+        return
+    problem = next((each for each in find_problems(obj, definition) if each.reason == "type"), None)
+    if problem is not None:
+        group, _, version = target.api_version.rpartition("/")
+        named = f"{group}/{version}, Kind={target.kind}"
+        raise ApiError(
+            500,
+            "",
+            f"failed to convert new object ({_place(config.get('metadata') or {})}; {named}) to proper version: "
+            f"unable to convert unstructured object to {named}: {as_restored(problem.wire)}",
+        )
 
 
 def _applied(owners: Owners, target: Target, config: Object, writer: Writer, now: str, *, force: bool) -> Applied:

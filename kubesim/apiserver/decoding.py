@@ -27,9 +27,11 @@ BODIES_OF_SUBRESOURCES = {
     ("policy/v1", "Eviction"): "policy",
     ("authentication.k8s.io/v1", "TokenRequest"): "authentication",
 }
-_WRONG_TYPE = re.compile(r"json: cannot unmarshal (\w+)(?: \S+)? into Go struct field \S+ of type (.+)")
+_WRONG_TYPE = re.compile(r"json: cannot unmarshal (\w+)(?: (\S+))? into Go struct field \S+ of type (.+)")
 _GO_KINDS = {"array": "slice", "object": "map", "number": "int64"}
 _SCHEME = '"pkg/runtime/scheme.go:111"'
+_FIRST_OF_METADATA = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp")
+_NAMELESS = "the name of the object"
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
 
@@ -37,7 +39,7 @@ def check_body(request: Request) -> Object:
     """The body with the kind, apiVersion and namespace that the URL says, where it left them out.
 
     Raises:
-        ApiError: 400, it is of another kind, namespace or name than the URL.
+        ApiError: 400, it is of another kind, namespace or name than the URL, or has metadata of a wrong type.
     """
     kind = request.kind
     obj = typed_body(request.body, kind.api_version, kind.kind)
@@ -45,28 +47,66 @@ def check_body(request: Request) -> Object:
     if metadata is None:
         metadata = {}
         obj = {**obj, "metadata": metadata}
+    try:
+        _check_place(request, metadata)
+    except (ApiError, AttributeError):
+        # What the decoder finds wrong comes first; metadata that is no object has no place to look at.
+        decode(kind, obj, request.options, request.duplicates)
+        raise
+    return in_scope(kind, obj)
+
+
+def _check_place(request: Request, metadata: Object) -> None:
     namespace = metadata.get("namespace")
-    if namespace and namespace != request.namespace:
-        if kind.namespaced:
-            raise bad_request(_OTHER_NAMESPACE)
-        obj = {**obj, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
     if request.verb != "create":
         check_name(request, metadata)
-    return obj
+    elif namespace and namespace != request.namespace and request.kind.namespaced:
+        raise bad_request(_OTHER_NAMESPACE)
+
+
+def in_scope(kind: Kind, obj: Object) -> Object:
+    """The object without a namespace where its kind is in none.
+
+    Upstream: apiserver/pkg/registry/rest/meta.go:EnsureObjectNamespaceMatchesRequestNamespace @v1.36
+    """
+    return obj if kind.namespaced else without(obj, "namespace")
+
+
+def without(obj: Object, field: str) -> Object:
+    """The object without a field of its metadata."""
+    metadata = obj["metadata"]
+    if field not in metadata:
+        return obj
+    return {**obj, "metadata": {name: value for name, value in metadata.items() if name != field}}
 
 
 def check_name(request: Request, metadata: Object) -> None:
     """Raise 400 where an updated or patched object isn't the one that the URL names."""
-    name = metadata.get("name")
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    is_elsewhere = namespace and namespace != request.namespace and request.kind.namespaced
+    if is_elsewhere and request.verb == "patch":
+        raise bad_request(_OTHER_NAMESPACE)
     if name != request.name:
         if not name:
-            raise bad_request(
-                f"the name of the object ({request.name} based on URL) was undeterminable: name must be provided"
-            )
+            raise _nameless(request)
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
-    namespace = metadata.get("namespace")
-    if namespace and namespace != request.namespace and request.kind.namespaced:
+    if is_elsewhere:
         raise bad_request(_OTHER_NAMESPACE)
+
+
+def _nameless(request: Request) -> ApiError:
+    return bad_request(f"{_NAMELESS} ({request.name} based on URL) was undeterminable: name must be provided")
+
+
+def _refuse_versionless(request: Request, obj: Object) -> None:
+    """Raise for a patched object without an apiVersion: it is read as the internal type, which knows no field.
+
+    Upstream: handlers/patch.go:applyPatchToCurrentObject @v1.36
+    """
+    if request.options.field_validation != "Strict":
+        raise _nameless(request)
+    texts = ", ".join(f'unknown field "{name}"' for name in sorted(obj) if name not in ("apiVersion", "kind"))
+    raise bad_request(f"strict decoding error: {texts}")
 
 
 def typed_body(body: Object, api_version: str, kind: str) -> Object:
@@ -125,17 +165,21 @@ def decode_patched(request: Request, obj: Object, problems: tuple[str, ...], war
     if is_strategic:
         obj = {**obj, "apiVersion": kind.api_version, "kind": kind.kind}
     try:
+        if not obj.get("apiVersion"):
+            _refuse_versionless(request, obj)
         obj = typed_body(obj, kind.api_version, kind.kind)
         if problems or not is_clean(obj, kind.schema):
-            found = find_problems(_sorted(obj), kind.schema)
+            found = find_problems(_in_go_order(obj) if is_strategic else _sorted(obj), kind.schema)
             texts = strict_texts(found)
             _judge(kind, found, [*problems, *(sorted(texts) if is_strategic else texts)], request.options, warnings)
-        taken: Object = decoded(obj, kind.schema)
+        taken: Object = in_scope(kind, decoded(obj, kind.schema))
     except ApiError as error:
+        if error.message.startswith(_NAMELESS):
+            raise
         shown = go_text(request.body) if is_strategic else msgspec.json.encode(dict(sorted(obj.items()))).decode()
         why = error.message.partition(f" cannot be handled as a {kind.kind}: ")[2] or error.message
         if is_strategic:
-            why = _as_restored(why)
+            why = as_restored(why)
         cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(shown)}: {why}")
         raise invalid("", "", "", (cause,)) from None
     return taken
@@ -169,21 +213,32 @@ def _judge(kind: Kind, problems: list[Problem], texts: list[str], options: Optio
         warnings += texts
 
 
-def _as_restored(why: str) -> str:
-    """A wrong type in the words of the converter that strategic patches go through.
+def as_restored(why: str) -> str:
+    """A wrong type in the words of the converter that strategic patches and applies go through.
 
     Upstream: apimachinery/pkg/runtime/converter.go:fromUnstructured @v1.36
     """
     wrong = _WRONG_TYPE.match(why)
     if wrong is None:
-        return why
-    given, type_ = _GO_KINDS.get(wrong[1], wrong[1]), wrong[2]
+        return f"error decoding from json: {why}" if why.startswith("illegal base64") else why
+    given, type_ = _GO_KINDS.get(wrong[1], wrong[1]), wrong[3]
+    if "." in (wrong[2] or "") and type_ in ("int32", "int64"):
+        return f"cannot convert float64 to {type_}"
     for start, what in (("map[", "map from"), ("[]", "slice from"), ("v", "struct from:")):
         if type_.startswith(start):
             return f"cannot restore {what} {given}"
     return (
         f"cannot convert int64 to {type_}" if given == "int64" and type_ == "string" else f"unrecognized type: {type_}"
     )
+
+
+def _in_go_order(obj: Object) -> Object:
+    """The object as the converter walks it: metadata first, and of them what names the object."""
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict):
+        first = {name: metadata[name] for name in _FIRST_OF_METADATA if name in metadata}
+        metadata = {**first, **_sorted(metadata)}
+    return {"metadata": metadata, **{name: value for name, value in _sorted(obj).items() if name != "metadata"}}
 
 
 def _sorted(value: Any) -> Any:

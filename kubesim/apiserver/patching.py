@@ -5,13 +5,20 @@ Upstream: apiserver/pkg/endpoints/handlers/patch.go @v1.36
 
 from __future__ import annotations
 
+import json
+
 from kubesim.api.objects import Object
 from kubesim.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
 from kubesim.api.requests import Request
 from kubesim.api.scheme import Kind
-from kubesim.errors import ApiError
+from kubesim.api.validation.field import go_quote
+from kubesim.errors import ApiError, Cause, invalid
 
 _OPERATIONS_MAX = 10_000
+_NO_KIND = (
+    "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct { "
+    r'APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+)
 _OPERATION_FIELDS = ("op", "path", "from", "value")
 
 
@@ -25,11 +32,19 @@ def apply_patch(kind: Kind, old: Object, request: Request) -> Object:
     if patch_type == "strategic":
         return apply_strategic_merge_patch(old, body, kind.schema)
     if patch_type == "merge":
+        if isinstance(body, list) and request.options.field_validation == "Ignore":
+            raise _read_as_object(body)
         return apply_merge_patch(old, body)
     if isinstance(body, list) and len(body) > _OPERATIONS_MAX:
         why = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_MAX}, got {len(body)}"
         raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
     return apply_json_patch(old, body)
+
+
+def _read_as_object(patch: list[object]) -> ApiError:
+    """A list takes the object's place where nobody has looked at the patch before."""
+    cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(json.dumps(patch))}: {_NO_KIND}")
+    return invalid("", "", "", (cause,))
 
 
 def reading_problems(request: Request) -> tuple[str, ...]:

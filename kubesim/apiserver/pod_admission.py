@@ -124,7 +124,7 @@ class PodAdmission:
                 spec[field] = [_with_token_mount(container) for container in spec[field]]
         if any(
             _MOUNT in (container.get("volumeMounts") or ())
-            for container in (*(spec.get("initContainers") or ()), *spec["containers"])
+            for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
         ):
             spec["volumes"] = [*(spec.get("volumes") or ()), {"name": _PLACE_HOLDER, "projected": _TOKEN_SOURCE}]
         return spec
@@ -193,6 +193,18 @@ def _with_priority(store: Store, pod: Object, spec: Object) -> Object:
     if class_name:
         spec["priorityClassName"] = class_name
     return spec
+
+
+def readmit(pod: Object, old: Object) -> Object:
+    """An updated Pod with what its author has left out and admission had added: priority, tolerations.
+
+    Upstream: plugin/pkg/admission/priority/admission.go:admitPod, defaulttolerationseconds/admission.go:Admit @v1.36
+    """
+    spec, before = pod["spec"], old["spec"]
+    if spec is before:
+        return pod
+    kept = {name: before[name] for name in ("priority", "preemptionPolicy") if name in before and name not in spec}
+    return {**pod, "spec": _with_tolerations({**spec, **kept} if kept else spec)}
 
 
 def _default_class(store: Store) -> Object | None:

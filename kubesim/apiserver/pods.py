@@ -16,7 +16,7 @@ def _qos_class(spec: Object) -> str:
     requests: dict[str, int] = {}
     limits: dict[str, int] = {}
     every_container_limited = True
-    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         resources = container.get("resources") or {}
         limited = 0
         for name in _QOS_RESOURCES:

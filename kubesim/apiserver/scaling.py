@@ -7,6 +7,8 @@ apimachinery/pkg/util/managedfields/scalehandler.go @v1.36
 
 from __future__ import annotations
 
+from typing import Any
+
 from kubesim.api.objects import Object
 from kubesim.api.patch import apply_json_patch, apply_merge_patch
 from kubesim.api.requests import Request
@@ -48,6 +50,8 @@ def _scale_of(obj: Object) -> Object:
 def update_scale(server: ApiServer, request: Request, identity: Identity) -> Object:
     """PUT and PATCH: the workload with another size."""
     kind, name = request.kind, request.name
+    if request.verb == "update":
+        _check_type(_replicas(typed_body(request.body, _VERSION, _KIND)))
     old = server.existing(kind, request.namespace, name)
     before, live = old["metadata"], _scale_of(old)
     owners: Owners | None = None
@@ -77,17 +81,26 @@ def update_scale(server: ApiServer, request: Request, identity: Identity) -> Obj
 
 def _size(scale: Object, name: str) -> int:
     """Raise 400 or 422 where the size is no number of replicas."""
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    replicas = _replicas(scale)
+    _check_type(replicas)
+    if replicas < 0:
+        detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise invalid("Scale", "autoscaling", name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
+    size: int = replicas
+    return size
+
+
+def _replicas(scale: Object) -> Any:
+    return (scale.get("spec") or {}).get("replicas", 0)
+
+
+def _check_type(replicas: Any) -> None:
     if type(replicas) is not int:
         given_type = "string" if isinstance(replicas, str) else "number"
         raise bad_request(
             'Scale in version "v1" cannot be handled as a Scale: '
             f"json: cannot unmarshal {given_type} into Go struct field ScaleSpec.spec.replicas of type int32"
         )
-    if replicas < 0:
-        detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid("Scale", "autoscaling", name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
-    return replicas
 
 
 # --- who owns the size ---

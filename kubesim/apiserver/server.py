@@ -20,7 +20,7 @@ from kubesim.apiserver.admission import admit_create, check_namespace, check_nam
 from kubesim.apiserver.answers import deleted, taken
 from kubesim.apiserver.client_owners import split_owners
 from kubesim.apiserver.conversion import from_stored, stored_kind, to_stored
-from kubesim.apiserver.decoding import check_body, check_name, decode, decode_patched
+from kubesim.apiserver.decoding import check_body, check_name, decode, decode_patched, without
 from kubesim.apiserver.deletion import is_released, plan_deletion, plan_namespace_deletion
 from kubesim.apiserver.expiry import EventExpiry
 from kubesim.apiserver.field_ledger import FieldLedger, Owners, Step, Wish, weighed
@@ -247,7 +247,7 @@ class ApiServer:
         step = weighed(by, None, given, owners)
         if kind.resource == "services":
             return self._create_service(kind, obj, identity, options, step)
-        self._check_new(kind, obj)
+        self._check_new(kind, obj, options)
         if is_pod:
             obj = self._pods.with_token_name(obj)
         if options.dry_run:
@@ -255,7 +255,7 @@ class ApiServer:
         key = new_tuple(Key, (namespace, metadata["name"]))
         return self.commit(kind, key, obj, None, identity, "created", "", step)
 
-    def _check_new(self, kind: Kind, obj: Object) -> None:
+    def _check_new(self, kind: Kind, obj: Object, options: Options) -> None:
         """Raise 422 where a rule is broken, 500 where there is a resourceVersion, 409 where the name is taken."""
         metadata = obj["metadata"]
         name = metadata.get("name", "")
@@ -263,7 +263,7 @@ class ApiServer:
         if causes:
             raise invalid(kind.kind, stored_kind(kind).group, name, causes)
         if "resourceVersion" in metadata:
-            if metadata["resourceVersion"].lstrip("0").isdigit():
+            if metadata["resourceVersion"].lstrip("0").isdigit() and not options.dry_run:
                 raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
             del metadata["resourceVersion"]
         found = self.find(kind, metadata.get("namespace", ""), name)
@@ -280,10 +280,10 @@ class ApiServer:
             obj, causes = resolve_addresses(obj, None)
             if causes:
                 raise invalid(kind.kind, kind.group, key.name, causes)
-            self._check_new(kind, obj)
+            self._check_new(kind, obj, options)
         obj = self.services.allocate(obj, None)
         try:
-            self._check_new(kind, obj)
+            self._check_new(kind, obj, options)
         except ApiError:
             self.services.release(obj)
             raise
@@ -315,8 +315,8 @@ class ApiServer:
         old = self.find(kind, request.namespace, request.name)
         strategy = strategy_for(kind)
         if old is None:
-            if strategy.create_on_update and not request.subresource:
-                return self.create(request, obj, identity, 0, given)
+            if strategy.create_on_update:
+                return self.create(request, without(obj, "resourceVersion"), identity, 0, given)
             raise not_found(kind.plural, kind.group, request.name)
         check_uid(kind, obj["metadata"], old)
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "updated", given)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kubesim.api.memo import IdentitiesMemo
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
+from kubesim.apiserver.pod_admission import readmit
 from kubesim.apiserver.pods import compute_qos_class
 
 
@@ -142,6 +143,7 @@ STRATEGIES: dict[str, Strategy] = {
     "pods": Strategy(
         generation_parts=_SPEC,
         prepare=_prepare_pod,
+        prepare_update=readmit,
         prepare_status=_prepare_pod_status,
         kept_by_status=("ownerReferences",),
         answers_deleted=True,

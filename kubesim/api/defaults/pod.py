@@ -46,6 +46,9 @@ def _spec_of_pod(spec: Object) -> Object:
     if spec.get("resources") is not None:
         spec = _pod_level_requests(_pod_level_limits(spec))
     spec = fill.absent(spec, {"enableServiceLinks": True})
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        # Upstream: pkg/apis/core/v1/conversion.go:Convert_v1_Pod_To_core_Pod @v1.36
+        spec = {**spec, "terminationGracePeriodSeconds": 1}
     if spec.get("hostNetwork"):
         for name in ("containers", "initContainers"):
             spec = fill.each(spec, name, _host_ports)

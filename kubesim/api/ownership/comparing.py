@@ -107,7 +107,8 @@ def _leaf(old: Any, new: Any) -> _Nodes:
         return _NEW
     if new is ABSENT:
         return _GONE
-    return _SAME if old == new else _CHANGED
+    # In Python, true is 1.
+    return _SAME if old == new and isinstance(old, bool) is isinstance(new, bool) else _CHANGED
 
 
 def _is_void(value: Any) -> bool:

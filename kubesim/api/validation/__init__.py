@@ -11,7 +11,7 @@ from importlib import import_module
 
 from kubesim.api.objects import Object
 from kubesim.api.scheme import Kind
-from kubesim.api.validation.metadata import validate_object_meta, validate_object_meta_update
+from kubesim.api.validation.metadata import is_checked_last, validate_object_meta, validate_object_meta_update
 from kubesim.api.validation.rules import Rules
 from kubesim.errors import Cause
 
@@ -56,7 +56,10 @@ _RULES = _RulesByResource()
 
 def validate_create(kind: Kind, obj: Object) -> list[Cause]:
     """The rules that a new object breaks; empty when it may be stored."""
-    return validate_object_meta(kind, obj["metadata"]) + _RULES[kind.resource].create(obj)
+    causes = _RULES[kind.resource].create(obj)
+    if causes and is_checked_last(kind):
+        return causes
+    return validate_object_meta(kind, obj["metadata"]) + causes
 
 
 def validate_update(kind: Kind, new: Object, old: Object) -> list[Cause]:

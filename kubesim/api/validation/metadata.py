@@ -69,6 +69,14 @@ _ROWS: dict[str, _Row] = {
 }
 
 
+def is_checked_last(kind: Kind) -> bool:
+    """Whether a new object's metadata are looked at only when nothing else is wrong with it.
+
+    Upstream: apiserver/pkg/registry/rest/create.go:BeforeCreate @v1.36
+    """
+    return _ROWS.get(kind.resource) is _UNCHECKED_ROW
+
+
 def validate_object_meta(kind: Kind, metadata: Object) -> list[Cause]:
     """The rules that a new object's metadata breaks. The name must have been generated already.
 

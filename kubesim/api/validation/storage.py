@@ -266,7 +266,7 @@ def _storage_class_update(new: Object, old: Object) -> list[Cause]:
         printed = {key: parameters[key] for key in sorted(parameters)} or None
         causes.append(field.invalid("parameters", printed, "field is immutable"))
     for name in ("provisioner", "reclaimPolicy", "volumeBindingMode"):
-        causes += immutable(name, new.get(name), old.get(name))
+        causes += immutable(name, new.get(name, ""), old.get(name, ""))
     return causes
 
 
