@@ -10,7 +10,8 @@ from typing import Any, Final
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from adapters.parity.bodies import CHANGES, COMMON, KINDS, Change
+from adapters.parity.bodies import COMMON, KINDS, Change
+from adapters.parity.changes import CHANGES
 from adapters.parity.steps import CURRENT, STALE, Step
 from kubesim.api.requests import Verb
 

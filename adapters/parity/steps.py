@@ -6,7 +6,7 @@ A step says what a request does in words that hold in every cluster: "the curren
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from adapters.connection import FIELD_MANAGER
@@ -180,8 +180,3 @@ def unpack(values: Sequence[Any]) -> Step:
 
 def _change(values: Sequence[Any]) -> Change:
     return (values[0], values[1]) if len(values) > 1 else (values[0],)
-
-
-def packed(steps: Sequence[Step]) -> Iterator[list[Any]]:
-    """All of them."""
-    return map(pack, steps)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.parity.bodies import CHANGES, COMMON, KINDS
+from adapters.parity.bodies import COMMON, KINDS
 from adapters.parity.causes import OF_REQUESTS
+from adapters.parity.changes import CHANGES
 from adapters.parity.drawing import LENGTH, draw_sequences
 from adapters.parity.playing import differences_from, play_simulated
 from adapters.parity.sequences import count_requests, differences_between, plain, read_trials, write_trials
