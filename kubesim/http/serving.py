@@ -43,6 +43,7 @@ _HEADERS_MAX: Final = 128
 WATCHES_MAX: Final = 4000
 _SILENT_MAX_S: Final = 30.0
 _KEEPALIVE_S: Final = 180.0
+_GOODBYE_S: Final = 2.0
 _GZIP_FROM: Final = 128 * 1024
 _NOT_CACHED: Final = ("Cache-Control", "no-cache, private")
 _LOCAL_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -123,7 +124,7 @@ class Serving:
             self._listener.close()
         self._watching.stop()
         if self._http is not None:
-            await self._http.shutdown(2.0)
+            await self._http.end()
         if self._listener is not None:
             await self._listener.wait_closed()
 
@@ -292,6 +293,16 @@ class _Server(web.Server):
     def heard(self, request: web.BaseRequest) -> None:
         """A whole request has come."""
         self._silent.pop(id(request.protocol), None)
+
+    async def end(self) -> None:
+        """Answer what has been asked, then cut every connection: who does not say goodbye is not waited for."""
+        transports = [each.transport for each in self.connections if each.transport is not None]
+        await self.shutdown(_GOODBYE_S)
+        for transport in transports:
+            transport.abort()
+        # Each layer of a connection is told in a turn of the loop of its own.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def _drop(self, number: int, protocol: Any) -> None:
         if number in self._silent:
