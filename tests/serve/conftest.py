@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+
 import pytest
 from http_asking import Asking
 
 from kubesim.http.served import ServedCluster
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sockets_are_collected_here():
+    """Clients of others leave connections to the collector: they go here, and not in the midst of another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
