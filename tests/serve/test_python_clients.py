@@ -69,7 +69,7 @@ def test_the_official_client(config):
     patched = client.patch_namespaced_pod("sync", "default", {"metadata": {"labels": {"x": "y"}}})
     client.delete_namespaced_pod("sync", "default", grace_period_seconds=0)
 
-    assert (phases[0], phases[-1]) == ("Pending", "Running")
+    assert (set(phases) <= {"Pending", "Running"}, phases[-1]) == (True, "Running"), "a slow client misses the first"
     assert (log, said) == ("hello\n", "42\n")
     assert patched.metadata.labels == {"app": "sync", "x": "y"}
     with pytest.raises(kubernetes.client.ApiException, match="404"):
