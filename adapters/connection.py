@@ -69,7 +69,7 @@ class Connection:
     async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
             await self._client.close()
-            for _ in range(3):  # each layer of a connection ends in a turn of the loop of its own
+            for _turn in range(3):  # each layer of a connection ends in a turn of the loop of its own
                 await asyncio.sleep(0)
 
     @property
