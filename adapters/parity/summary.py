@@ -7,7 +7,6 @@ that the Pods of one ReplicaSet share a name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, final
@@ -299,15 +298,3 @@ def is_of_namespace(resource: str, obj: Object, namespace: str) -> bool:
     if resource == "nodes":
         return not name.startswith(FOREIGN)
     return bool(obj["metadata"].get("namespace") == namespace)
-
-
-def dump(summary: Object) -> str:
-    """JSON with one state and one Event a line."""
-    lines = []
-    for subject, histories in summary["objects"].items():
-        rows = ",\n".join("  [" + ",\n   ".join(json.dumps(step) for step in history) + "]" for history in histories)
-        lines.append(f" {json.dumps(subject)}: [\n{rows}]")
-    events = []
-    for subject, found in summary["events"].items():
-        events.append(f" {json.dumps(subject)}: [\n  " + ",\n  ".join(json.dumps(row) for row in found) + "]")
-    return '{"objects": {\n' + ",\n".join(lines) + '\n},\n"events": {\n' + ",\n".join(events) + "\n}}\n"

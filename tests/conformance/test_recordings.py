@@ -1,12 +1,13 @@
 """The simulated cluster against recordings of a real one: what was done there is done here, and must come to the same.
 
-The facts of a recording are in facts/ (see summarise.py), what was done in scenarios_*.py. Pods, claims, volumes and
+What was recorded is in recordings/, what was done in scenarios_*.py. Pods, claims, volumes and
 nodes are compared write by write, with the time between; what sums up several Pods by the states that last; Events by
 their texts and counts.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,10 @@ from known_differences import KNOWN
 from replay import Replay
 
 from adapters.parity.comparison import differences, subjects
+from adapters.parity.recording import relevant
+from adapters.parity.summary import Entry, summarise
 
-FACTS = Path(__file__).parent / "facts"
+RECORDINGS = Path(__file__).parent / "recordings"
 SCENARIOS = {**scenarios_pods.SCENARIOS, **scenarios_controllers.SCENARIOS, **scenarios_nodes.SCENARIOS}
 # Recordings whose scenarios bring all their nodes themselves.
 OWN_NODES = ("h1", "k2")
@@ -29,7 +32,10 @@ OWN_NODES = ("h1", "k2")
 
 @cache
 def recorded(name: str) -> dict[str, Any]:
-    return json.loads((FACTS / f"{name}.json").read_text())
+    with gzip.open(RECORDINGS / f"{name}.jsonl.gz", "rt") as file:
+        head, *lines = map(json.loads, file)
+    entries = [Entry(line["t"], line["type"], line["res"], line["obj"]) for line in lines if "res" in line]
+    return summarise(relevant(entries, head["namespace"]))
 
 
 @cache
