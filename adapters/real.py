@@ -23,11 +23,12 @@ from adapters.nodes import NodeAccess
 from adapters.order import in_dependency_order
 from adapters.service import find_way, rows_by_api
 from kubesim.api import kinds
-from kubesim.api.objects import Object, controller_of, key_of
+from kubesim.api.objects import Object, key_of
 from kubesim.api.requests import Options, Request, create_subresource, delete, patch
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
-from kubesim.cluster.references import parse_kind, parse_reference
+from kubesim.cluster.belonging import events_about, pods_of
+from kubesim.cluster.references import find_among, parse_kind, parse_reference
 from kubesim.cluster.undoing import plan_undo
 from kubesim.errors import ApiError, UserError
 from kubesim.faults import Schedule
@@ -165,14 +166,7 @@ class RealPort:
     def find(self, reference: str, namespace: str = "") -> Object | None:
         own, namespace = split_reference(reference, namespace)
         kind, name = parse_reference(own)
-        objects = self._objects(kind)
-        if not kind.namespaced or namespace:
-            return objects.get((namespace if kind.namespaced else "", name))
-        found = [obj for (_, each), obj in objects.items() if each == name]
-        if len(found) > 1:
-            spaces = ", ".join(sorted(obj["metadata"]["namespace"] for obj in found))
-            raise UserError(f"{reference} is in several namespaces ({spaces}); say which one is meant")
-        return found[0] if found else None
+        return find_among(self._objects(kind), kind, name, namespace)
 
     def list(self, kind: str, namespace: str = "") -> Sequence[Object]:
         objects = self._objects(parse_kind(kind))
@@ -180,18 +174,12 @@ class RealPort:
 
     def pods_of(self, reference: str, namespace: str = "") -> Sequence[Object]:
         obj = self._get(reference, namespace)
-        if obj["kind"] == "Pod":
-            return [obj]
-        owners, space = {obj["metadata"]["uid"]}, obj["metadata"]["namespace"]
-        if obj["kind"] == "Deployment":
-            owners = {each["metadata"]["uid"] for each in self.list("replicasets", space) if _owner_of(each) in owners}
-        return [pod for pod in self.list("pods", space) if _owner_of(pod) in owners]
+        space = obj["metadata"].get("namespace", "")
+        return pods_of(obj, self.list("replicasets", space), self.list("pods", space))
 
     def events_about(self, obj: Object) -> Sequence[Object]:
-        uids, space = {obj["metadata"]["uid"]}, obj["metadata"].get("namespace", "")
-        for kind in ("replicasets", "pods"):
-            uids |= {each["metadata"]["uid"] for each in self.list(kind, space) if _owner_of(each) in uids}
-        return [event for event in self.list("events") if event["involvedObject"].get("uid") in uids]
+        space = obj["metadata"].get("namespace", "")
+        return events_about(obj, self.list("replicasets", space), self.list("pods", space), self.list("events"))
 
     def _get(self, reference: str, namespace: str) -> Object:
         obj = self.find(reference, namespace)
@@ -336,7 +324,7 @@ class RealPort:
         users = RealUsers(
             self,
             way.ask,
-            lambda _table, _column: self._run(rows_by_api(way.ask)),
+            lambda _table, _column: self._run(rows_by_api(way.ask)) if write_percent else {},
             rate_per_second,
             write_percent,
             path_for(write_percent),
@@ -350,8 +338,3 @@ class RealPort:
             return await work
 
         return self._runner.run(go())
-
-
-def _owner_of(obj: Object) -> str:
-    owner = controller_of(obj)
-    return str(owner["uid"]) if owner is not None else ""

@@ -16,11 +16,13 @@ from adapters.connection import Connection
 from adapters.http_form import path_of
 from kubesim.api import kinds
 from kubesim.api.objects import Object
+from kubesim.errors import UserError
 from kubesim.network.messages import Answer, HttpReply, HttpRequest, NetError
 from kubesim.processes.users import AskService, ask_at
 
 _CONNECT_S: Final = 0.5
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=2)
+_TRIES: Final = 20
 _PAGE: Final = "/api/vehicles?limit=100"
 
 
@@ -43,7 +45,11 @@ async def find_way(connection: Connection, service: Object) -> Way:
 
 
 async def rows_by_api(ask: AskService) -> dict[str, Any]:
-    """The vehicles that the service lists now, page by page, by VIN; asked again while it is away for a moment."""
+    """The vehicles that the service lists now, page by page, by VIN; asked again while it is away for a moment.
+
+    Raises:
+        UserError: it stays away; what is not listed then is not lost.
+    """
     rows: dict[str, Any] = {}
     path: str | None = _PAGE
     tries = 0
@@ -51,8 +57,10 @@ async def rows_by_api(ask: AskService) -> dict[str, Any]:
         answer = await ask(HttpRequest("GET", path))
         if not isinstance(answer, HttpReply) or answer.status != 200:
             tries += 1
-            if tries > 20:
-                return rows
+            if tries > _TRIES:
+                raise UserError(
+                    "the Service does not list its vehicles any more, so acknowledged writes cannot be counted"
+                )
             await asyncio.sleep(_CONNECT_S)
             continue
         page = json.loads(answer.body)

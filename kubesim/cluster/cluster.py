@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, TextIO, final
 
 from kubesim.api.conditions import is_condition_true
-from kubesim.api.kinds import DEPLOYMENT, NODE, POD
+from kubesim.api.kinds import NODE, POD
 from kubesim.api.objects import Key, Object, key_of
 from kubesim.api.requests import Options, Request, create, create_subresource, delete, patch
 from kubesim.api.scheme import Kind
@@ -26,6 +26,7 @@ from kubesim.apiserver.alone import check_alone
 from kubesim.apiserver.pod_admission import TryAgain
 from kubesim.apiserver.server import ApiServer, Identity, OnWrite, Write
 from kubesim.cluster.applying import Applier
+from kubesim.cluster.belonging import pods_of
 from kubesim.cluster.bootstrap import fresh_objects
 from kubesim.cluster.components import ControllerManager, SchedulerProcess
 from kubesim.cluster.control_plane import ControlPlane
@@ -287,17 +288,8 @@ class Cluster:
     def pods_of(self, reference: str, namespace: str = "") -> Objects:
         """The Pods of a workload, by name; a Pod's reference gives that Pod."""
         obj = self.get(reference, namespace)
-        if obj["kind"] == "Pod":
-            return [obj]
-        owners = {obj["metadata"]["uid"]}
-        if obj["kind"] == DEPLOYMENT.kind:
-            owners = {
-                each["metadata"]["uid"]
-                for each in self.list("replicasets", obj["metadata"]["namespace"])
-                if _controller_uid(each) in owners
-            }
-        pods = self.list("pods", obj["metadata"]["namespace"])
-        return [pod for pod in pods if _controller_uid(pod) in owners]
+        namespace = obj["metadata"].get("namespace", "")
+        return pods_of(obj, self.list("replicasets", namespace), self.list("pods", namespace))
 
     # --- faults; `cluster.faults` has the others ---
 
@@ -404,10 +396,3 @@ class Cluster:
 
     def _check(self, kind: Kind, obj: Object) -> Object:
         return check_alone(kind, obj, to_time(self.loop.now_ns))
-
-
-def _controller_uid(obj: Object) -> str:
-    for reference in obj["metadata"].get("ownerReferences") or ():
-        if reference.get("controller"):
-            return str(reference["uid"])
-    return ""

@@ -5,8 +5,10 @@ A reference without a namespace means the one object of that kind and name, wher
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kubesim.api.kinds import ALL_KINDS, find_by_word
-from kubesim.api.objects import Object
+from kubesim.api.objects import Key, Object
 from kubesim.api.scheme import Kind
 from kubesim.errors import UserError
 from kubesim.store.log import Store
@@ -48,12 +50,21 @@ def find_object(store: Store, reference: str, namespace: str) -> Object | None:
         UserError: the reference is malformed, or several namespaces have such an object.
     """
     kind, name = parse_reference(reference)
+    return find_among(store.table(kind.resource).objects, kind, name, namespace)
+
+
+def find_among(objects: Mapping[Key, Object], kind: Kind, name: str, namespace: str) -> Object | None:
+    """The object of that name among all of its kind, or None; without a namespace it may be in any.
+
+    Raises:
+        UserError: several namespaces have such an object.
+    """
     if not kind.namespaced or namespace:
-        return store.get(kind.resource, (namespace if kind.namespaced else "", name))
-    found = [obj for key, obj in store.table(kind.resource).objects.items() if key.name == name]
+        return objects.get(Key(namespace if kind.namespaced else "", name))
+    found = [obj for key, obj in objects.items() if key.name == name]
     if len(found) > 1:
         spaces = ", ".join(sorted(obj["metadata"]["namespace"] for obj in found))
-        raise UserError(f"{reference} is in several namespaces ({spaces}); say which one is meant")
+        raise UserError(f"{kind.singular}/{name} is in several namespaces ({spaces}); say which one is meant")
     return found[0] if found else None
 
 

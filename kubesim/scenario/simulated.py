@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO, final
 
-from kubesim.api.objects import Object, controller_of, key_of
+from kubesim.api.objects import Object, key_of
 from kubesim.cluster import Cluster
+from kubesim.cluster.belonging import events_about
 from kubesim.cluster.references import parse_reference
 from kubesim.errors import ApiError, UserError
 from kubesim.faults import FAULTS, Armed, Injector, Schedule, arm
@@ -83,13 +84,8 @@ class SimulatedPort:
         return self.cluster.pods_of(*split_reference(reference, namespace))
 
     def events_about(self, obj: Object) -> Sequence[Object]:
-        uids = {obj["metadata"]["uid"]}
-        for kind in ("replicasets", "pods"):
-            for each in self.cluster.list(kind, obj["metadata"].get("namespace", "")):
-                owner = controller_of(each)
-                if owner is not None and owner["uid"] in uids:
-                    uids.add(each["metadata"]["uid"])
-        return [event for event in self.cluster.events() if event["involvedObject"].get("uid") in uids]
+        space = obj["metadata"].get("namespace", "")
+        return events_about(obj, self.list("replicasets", space), self.list("pods", space), self.cluster.events())
 
     def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
         return self.cluster.wait(lambda _: holds(), within_ns / SECOND)

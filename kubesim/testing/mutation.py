@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
+from kubesim.api.differences import field_differences
 from kubesim.api.objects import Key, Object, key_of
 from kubesim.store.log import Store
 
@@ -51,17 +51,6 @@ def no_mutations() -> Iterator[None]:
 
 
 def _describe(obj: Object, before: Object) -> str:
-    path, old, new = next(_differences(before, obj, ""), ("the order of its fields", "", ""))
+    path, old, new = next(field_differences(before, obj), ("the order of its fields", "", ""))
     revision = before["metadata"]["resourceVersion"]
     return f"{before.get('kind', 'object')} {key_of(before)} of revision {revision}: {path} was {old!r} and is {new!r}"
-
-
-def _differences(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in [*before, *(name for name in after if name not in before)]:
-            yield from _differences(before.get(name), after.get(name), f"{path}.{name}" if path else name)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for at, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield from _differences(one, other, f"{path}[{at}]")
-    elif before != after:
-        yield path, before, after

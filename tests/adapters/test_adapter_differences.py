@@ -42,6 +42,17 @@ def test_no_secret_is_shown():
     assert "aHVudGVyMg" not in shown
 
 
+def test_a_secret_that_changes_is_shown_as_changed():
+    """Only its values are not."""
+    before = {"kind": "Secret", "metadata": {"name": "x"}, "data": {"password": "b2xk", "user": "bWU="}}
+    after = {**before, "data": {"password": "bmV3", "user": "bWU="}}
+
+    assert list(difference_lines(before, after)) == [
+        '  - data.password: "(not shown)"',
+        '  + data.password: "(not shown)"',
+    ]
+
+
 def test_what_others_need_comes_first():
     """The namespace before all, workloads last, otherwise as in the file."""
     kinds = (("apps/v1", "Deployment"), ("v1", "Service"), ("v1", "ConfigMap"), ("v1", "Namespace"))

@@ -173,7 +173,7 @@ def test_a_wrong_word_is_a_line(run, words, message):
     assert (code, errors.splitlines()[-1]) == (2, message)
 
 
-def test_a_server_that_is_not_there_is_a_line(run, tmp_path):
+def test_a_server_that_is_not_there_is_a_line(run, tmp_path, capsys):
     """It says which context and where."""
     entry = {"name": "gone", "cluster": {"server": "http://127.0.0.1:1"}}
     context = {"name": "gone", "context": {"cluster": "gone", "user": "gone"}}
@@ -188,6 +188,7 @@ def test_a_server_that_is_not_there_is_a_line(run, tmp_path):
     code = main(["status", str(run.file), "--context", "gone", "--kubeconfig", str(file)])
 
     assert code == 2
+    assert capsys.readouterr().err.startswith("error: context gone: http://127.0.0.1:1 cannot be reached: ")
 
 
 def test_a_scenario_runs_over_the_port(run, cluster, tmp_path, capsys):
