@@ -21,6 +21,7 @@ from adapters.order import in_dependency_order
 from kubesim.api.kinds import SERVICE
 from kubesim.api.objects import Object
 from kubesim.api.requests import Options, Request
+from kubesim.cli.durations import read_duration
 from kubesim.errors import UserError
 from kubesim.manifests import Manifest
 from kubesim.manifests import load as load_manifests
@@ -36,6 +37,7 @@ _WHERE: Final = {
 
 def up(arguments: argparse.Namespace) -> int:
     """Make the cluster if there is none of that name, build and load images, apply, wait, print the address."""
+    within_ns = read_duration("--timeout", arguments.timeout)
     engine = _require_programs()
     manifests = in_dependency_order(load_manifests(*arguments.spec))
     name = arguments.name
@@ -53,7 +55,7 @@ def up(arguments: argparse.Namespace) -> int:
             async for applied in apply_all(connection, manifests):
                 _say(f"{name_of(applied.manifest)} {applied.verb}")
                 services += [applied.object] if applied.manifest.kind.kind == "Service" else []
-            code = await wait(connection, manifests, arguments.timeout)
+            code = await wait(connection, manifests, within_ns)
             await _open_to_host(connection, services, engine, name)
             return code
 

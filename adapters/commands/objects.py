@@ -16,10 +16,10 @@ from adapters.difference import difference_lines
 from adapters.order import in_dependency_order
 from adapters.waiting import Unready, wait_until_gone, wait_until_ready
 from kubesim.api.requests import Options, delete
+from kubesim.cli.durations import read_duration
 from kubesim.cli.terminal import Progress
-from kubesim.errors import ApiError, UserError
+from kubesim.errors import ApiError
 from kubesim.manifests import Manifest, load
-from kubesim.scenario.fields import parse_duration
 
 _DONE: Final = 0
 _DIFFERS: Final = 1
@@ -45,18 +45,16 @@ def _with_cluster(
 
 async def _apply(arguments: argparse.Namespace, connection: Connection, manifests: list[Manifest]) -> int:
     is_dry = arguments.dry_run is not None
+    within_ns = read_duration("--timeout", arguments.timeout)
     async for applied in apply_all(connection, manifests, is_dry=is_dry, is_forced=arguments.force_conflicts):
         _say(f"{name_of(applied.manifest)} {applied.verb}{' (server dry run)' if is_dry else ''}")
     if is_dry or arguments.no_wait:
         return _DONE
-    return await wait(connection, manifests, arguments.timeout)
+    return await wait(connection, manifests, within_ns)
 
 
-async def wait(connection: Connection, manifests: Sequence[Manifest], timeout: str) -> int:  # noqa: ASYNC109 - a text
+async def wait(connection: Connection, manifests: Sequence[Manifest], within_ns: int) -> int:
     """Wait with a line of progress; say what is ready after how long, or what is not and why."""
-    within_ns = parse_duration(timeout)
-    if not within_ns:
-        raise UserError(f"--timeout: {timeout!r} is no time; write it as in 90s, 5m or 1h30m")
     progress = Progress(sys.stderr, is_on=True)
     try:
         seconds = await wait_until_ready(connection, manifests, within_ns, progress.show)
@@ -104,6 +102,7 @@ async def _status(arguments: argparse.Namespace, connection: Connection, manifes
 
 
 async def _delete(arguments: argparse.Namespace, connection: Connection, manifests: list[Manifest]) -> int:
+    within_ns = read_duration("--timeout", arguments.timeout)
     gone: list[Manifest] = []
     for manifest in reversed(manifests):
         obj = await find(connection, manifest)
@@ -125,9 +124,6 @@ async def _delete(arguments: argparse.Namespace, connection: Connection, manifes
                 raise
         _say(f"{name} deleted")
         gone.append(manifest)
-    within_ns = parse_duration(arguments.timeout)
-    if not within_ns:
-        raise UserError(f"--timeout: {arguments.timeout!r} is no time; write it as in 90s, 5m or 1h30m")
     left = await wait_until_gone(connection, gone, within_ns)
     for manifest in left:
         _say(f"{name_of(manifest)} is still there: something holds it; look at its finalizers")

@@ -167,10 +167,10 @@ def test_what_does_not_get_ready_is_said_with_its_warnings(run):
     ],
 )
 def test_a_wrong_word_is_a_line(run, words, message):
-    """Exit code 2."""
-    code, _, errors = run("apply", *words)
+    """Exit code 2, and nothing has been done."""
+    code, lines, errors = run("apply", *words)
 
-    assert (code, errors.splitlines()[-1]) == (2, message)
+    assert (code, lines, errors.splitlines()[-1]) == (2, [], message)
 
 
 def test_a_server_that_is_not_there_is_a_line(run, tmp_path, capsys):

@@ -11,6 +11,7 @@ import msgspec
 
 from kubesim.api.objects import Object
 from kubesim.cli.commands.run import check_writable
+from kubesim.cli.durations import read_duration
 from kubesim.cli.inputs import Input, read_input
 from kubesim.cli.report.sides import comparison_lines
 from kubesim.cli.terminal import Paint, width_of
@@ -27,7 +28,6 @@ from kubesim.faults.arguments import Crash, PodTarget, Scale, SetImage, Undo, Wo
 from kubesim.programs.catalog import PROGRAM_ANNOTATION as LABEL
 from kubesim.programs.catalog import Catalog
 from kubesim.programs.plain import find_command
-from kubesim.scenario.fields import parse_duration
 from kubesim.scenario.model import Scenario, Users
 from kubesim.scenario.story import find_parts
 
@@ -38,9 +38,7 @@ def compare(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: something is wrong with the input.
     """
-    after_ns = parse_duration(arguments.operator_after)
-    if not after_ns:
-        raise UserError(f"--operator-after: {arguments.operator_after!r} is no time; write it as in 90s, 5m or 1h30m")
+    after_ns = read_duration("--operator-after", arguments.operator_after)
     given = _read(arguments, after_ns)
     check_writable(arguments.svg)
     with calm_collector():

@@ -7,13 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+from kubesim.cli.durations import read_duration
 from kubesim.cli.inputs import Input, read_input
 from kubesim.cli.report.finding import Finding
 from kubesim.cli.terminal import Paint, Progress
 from kubesim.cluster import Cluster
 from kubesim.cluster.collector import calm_collector
 from kubesim.errors import UserError
-from kubesim.scenario.fields import parse_duration
 from kubesim.scenario.runner import Runner
 from kubesim.scenario.simulated import SimulatedPort
 from kubesim.sim.loop import SECOND
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: something is wrong with the input.
     """
-    until_ns = _until(arguments.until)
+    until_ns = None if arguments.until is None else read_duration("--until", arguments.until)
     given = read_input(arguments)
     check_writable(arguments.trace)
     if arguments.images and arguments.runtime != "process":
@@ -44,15 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
         write_trace(Path(arguments.trace), finding.cluster)
     report(finding, arguments)
     return EXIT_HEALTHY if finding.outcome.is_met else EXIT_NOT_MET
-
-
-def _until(text: str | None) -> int | None:
-    if text is None:
-        return None
-    until_ns = parse_duration(text)
-    if not until_ns:
-        raise UserError(f"--until: {text!r} is no time; write it as in 90s, 5m or 1h30m")
-    return until_ns
 
 
 def check_writable(name: str | None) -> None:

@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 
 from kubesim.checks.checks import find_invariant
 from kubesim.cli.commands.replaying import EXIT_BROKEN, EXIT_KEPT, tell
+from kubesim.cli.durations import read_duration
 from kubesim.cli.terminal import Paint, Progress
 from kubesim.cluster import ClusterOptions
 from kubesim.errors import UserError
 from kubesim.manifests import load
-from kubesim.scenario.fields import parse_duration
 from kubesim.scenario.judge import percent
 from kubesim.scenario.story import plan_story
 from kubesim.search import Campaign, Failure, Finding, Range, Setting, Totals, Users, reduce_failure
@@ -232,10 +232,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _until(text: str | None) -> Callable[[], bool]:
     if text is None:
         return lambda: False
-    span_ns = parse_duration(text)
-    if not span_ns:
-        raise UserError(f"--for: {text!r} is no time; write it as in 90s, 5m or 1h30m")
-    end = monotonic() + span_ns / 1e9
+    end = monotonic() + read_duration("--for", text) / 1e9
     return lambda: monotonic() >= end
 
 
