@@ -14,15 +14,15 @@ from kubesim.scenario.file import ScenarioFile
 from kubesim.scenario.outcome import Outcome
 
 
-def options_like(nodes: Sequence[Object], file: ScenarioFile) -> ClusterOptions:
-    """A cluster like the one that has these nodes; sizes are those of the first."""
-    capacity = nodes[0]["status"]["capacity"]
+def options_like(nodes: int, capacity: dict[str, str], file: ScenarioFile, seed: int = 0) -> ClusterOptions:
+    """A cluster of so many nodes, each with that capacity, with what else the scenario wants."""
     wanted = file.scenario.cluster
     return ClusterOptions(
-        nodes=len(nodes),
+        nodes=nodes,
         node_cpu=capacity["cpu"],
         node_memory=capacity["memory"],
         node_pods=int(capacity["pods"]),
+        seed=seed,
         node_labels=wanted.labels,
         missing_images=tuple(wanted.missing_images),
         present_images=tuple(wanted.present_images),
@@ -32,4 +32,5 @@ def options_like(nodes: Sequence[Object], file: ScenarioFile) -> ClusterOptions:
 
 def predict_for(file: ScenarioFile, sources: Sequence[Path], nodes: Sequence[Object]) -> list[Outcome]:
     """What the simulator makes of a scenario and manifests on a cluster with such nodes, for faults at any moment."""
-    return predict(Input(load(*sources), file.scenario, options_like(nodes, file), file.resolve, ()))
+    options = options_like(len(nodes), nodes[0]["status"]["capacity"], file)
+    return predict(Input(load(*sources), file.scenario, options, file.resolve, ()))

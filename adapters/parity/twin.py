@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from adapters.parity.recording import Call, Recording, relevant
 from adapters.parity.summary import RECORDED, Entry
+from adapters.simulation import options_like
 from kubesim.api.kinds import STORAGE_CLASS
 from kubesim.api.objects import key_of
 from kubesim.api.requests import create, delete
-from kubesim.cluster import Cluster, ClusterOptions
+from kubesim.cluster import Cluster
 from kubesim.cluster.references import parse_kind
 from kubesim.scenario.file import ScenarioFile
 from kubesim.scenario.outcome import Outcome
@@ -29,7 +30,7 @@ AFTER_S: Final = 1.0
 def simulate(file: ScenarioFile, facts: dict[str, Any], seed: int = 1) -> tuple[Recording, Outcome]:
     """Run the scenario on a cluster like the one that is described; returns it as a recording, and its outcome."""
     scenario, namespace = file.scenario, namespace_of(file)
-    with Cluster(_options(file, facts, seed)) as cluster:
+    with Cluster(options_like(len(facts["nodes"]), facts["nodes"][0]["capacity"], file, seed)) as cluster:
         cluster.run(_WARM_UP_S)
         _share_classes(cluster, facts["storageClasses"])
         entries: list[Entry] = []
@@ -65,21 +66,6 @@ def namespace_of(file: ScenarioFile) -> str:
 
     manifests = [manifest for name in file.scenario.manifests for manifest in load(Path(file.resolve(name)))]
     return next((each.object["metadata"]["namespace"] for each in manifests if each.kind.namespaced), "default")
-
-
-def _options(file: ScenarioFile, facts: dict[str, Any], seed: int) -> ClusterOptions:
-    wanted, first = file.scenario.cluster, facts["nodes"][0]
-    return ClusterOptions(
-        nodes=len(facts["nodes"]),
-        node_cpu=first["capacity"]["cpu"],
-        node_memory=first["capacity"]["memory"],
-        node_pods=int(first["capacity"]["pods"]),
-        seed=seed,
-        node_labels=wanted.labels,
-        missing_images=tuple(wanted.missing_images),
-        present_images=tuple(wanted.present_images),
-        programs=file.scenario.programs,
-    )
 
 
 def _share_classes(cluster: Cluster, classes: list[Any]) -> None:
