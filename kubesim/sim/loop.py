@@ -85,13 +85,14 @@ class Loop:
                 if callback is not _fire or argument.callback is not None:
                     return at_ns
                 queue.popleft()
-            self._leave(at_ns)
+            self._leave(at_ns, queue)
         return None
 
-    def _leave(self, at_ns: int) -> None:
-        """The earliest instant has nothing left to run."""
-        heappop(self._instants)
-        del self._queues[at_ns]
+    def _leave(self, at_ns: int, queue: deque[tuple[Callable[[Any], None], Any]]) -> None:
+        """The queue of the earliest instant is empty; a callback that has let time pass itself may have left it."""
+        if self._queues.get(at_ns) is queue:
+            heappop(self._instants)
+            del self._queues[at_ns]
 
     def run_until(self, at_ns: int, stop: Callable[[], bool] | None = None) -> bool:
         """Run everything due up to and including `at_ns`, then stand at `at_ns`.
@@ -109,6 +110,6 @@ class Loop:
                 callback(argument)
                 if stop is not None and stop():
                     return True
-            self._leave(now_ns)
+            self._leave(now_ns, queue)
         self.now_ns = max(self.now_ns, at_ns)
         return False

@@ -104,3 +104,34 @@ class TestTimers:
         loop.run_until(1)
 
         assert (seen, timer.pending) == ([False], False)
+
+
+def test_a_callback_may_let_time_pass_itself():
+    """What is due meanwhile runs then, and the loop goes on with what is due later."""
+    loop, ran = Loop(), []
+
+    def impatient(_):
+        loop.run_until(2)
+        ran.append(("impatient", loop.now_ns))
+
+    loop.post(1, impatient, None)
+    loop.post(2, lambda _: ran.append(("meanwhile", loop.now_ns)), None)
+    loop.post(3, lambda _: ran.append(("later", loop.now_ns)), None)
+    loop.run_until(9)
+
+    assert ran == [("meanwhile", 2), ("impatient", 2), ("later", 3)]
+
+
+def test_a_callback_may_ask_when_the_next_is():
+    """What it asks for at its own instant afterwards runs at that instant."""
+    loop, ran = Loop(), []
+
+    def curious(_):
+        ran.append(loop.next_at_ns())
+        loop.post(0, lambda _: ran.append(("now", loop.now_ns)), None)
+
+    loop.post(1, curious, None)
+    loop.post(2, lambda _: ran.append(("later", loop.now_ns)), None)
+    loop.run_until(9)
+
+    assert ran == [2, ("now", 1), ("later", 2)]
