@@ -21,10 +21,11 @@ def split_owners(obj: Object, sent: Object, subresource: str = "") -> tuple[Obje
         return obj, None
     from kubesim.api.ownership.wire import decode, is_reset
 
+    read = obj["metadata"].get("managedFields")
     kept = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
     obj = {**obj, "metadata": kept}
     if subresource:
         return obj, None
     if is_reset(given):
         return obj, {}
-    return obj, decode(given) or None
+    return obj, decode(read) or None

@@ -10,6 +10,7 @@ Upstream: sigs.k8s.io/structured-merge-diff/v6/fieldpath/{set,element,serialize,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -22,6 +23,7 @@ LEAF: FieldSet = {}
 EMPTY: FieldSet = LEAF
 _SELF = "."
 _HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_INDEX = re.compile("[+-]?[0-9]{1,18}")
 _TEXTS = 4096
 
 
@@ -172,31 +174,35 @@ def in_order(fields: FieldSet) -> FieldSet:
     return {element: in_order(fields[element]) if fields[element] else LEAF for element in order}
 
 
-def parse(fields: FieldSet) -> FieldSet | None:
+def parse(fields: Any) -> FieldSet | None:
     """A set that a client has sent, without elements of kinds that there are not; None where it is no set."""
+    if type(fields) is not dict:
+        return None
     result: FieldSet = {}
     for element, tree in fields.items():
-        if type(tree) is not dict:
-            return None
         if element == _SELF:
             result[element] = LEAF
             continue
-        if element[1:2] != ":":
-            return None
         below = parse(tree)
-        if below is None or (element[0] in "kv" and not _is_json(element[2:])):
+        if below is None or not _is_element(element):
             return None
         if element[0] in "fkvi":
             result[element] = below
     return result
 
 
-def _is_json(text: str) -> bool:
+def _is_element(element: str) -> bool:
+    """Upstream: fieldpath/serialize-pe.go:DeserializePathElement"""
+    kind, text = element[:1], element[2:]
+    if element[1:2] != ":":
+        return False
+    if kind == "i":
+        return _INDEX.fullmatch(text) is not None
     try:
-        json.loads(text)
+        value = json.loads(text) if kind in "kv" else None
     except ValueError:
         return False
-    return True
+    return kind != "k" or type(value) is dict
 
 
 def text_of(path: Path) -> str:
@@ -228,6 +234,11 @@ def _rank(element: str) -> tuple[Any, ...]:
 
 
 def _value_rank(value: Any) -> tuple[Any, ...]:
+    """Numbers, texts, booleans, lists, objects, null. Upstream: structured-merge-diff/v6/value/value.go:CompareUsing"""
+    if value is None:
+        return (4,)
     if isinstance(value, bool):
         return (2, value)
-    return (1, value) if isinstance(value, str) else (0, value or 0)
+    if isinstance(value, dict | list):
+        return (3, value_text(value))
+    return (1, value) if isinstance(value, str) else (0, value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.api.objects import Object
-from kubesim.api.ownership.field_sets import EMPTY, FieldSet, in_order, parse
+from kubesim.api.ownership.field_sets import EMPTY, in_order, parse
 from kubesim.api.ownership.managers import APPLY, NOBODY, UPDATE, Manager, Owned, Owners
 
 _FIELDS = "FieldsV1"
@@ -46,7 +46,7 @@ def decode(given: Any) -> Owners:
         operation, version = entry.get("operation"), entry.get("apiVersion")
         if operation not in (APPLY, UPDATE) or not version or entry.get("fieldsType") != _FIELDS:
             return NOBODY
-        fields: FieldSet | None = parse(entry.get("fieldsV1") or EMPTY)
+        fields = parse(entry.get("fieldsV1", EMPTY))
         if fields is None:
             return NOBODY
         name, subresource = entry.get("manager", ""), entry.get("subresource", "")

@@ -65,10 +65,35 @@ def test_a_set_is_read_as_it_is_written(model):
     assert _model(field_sets.parse(fields)) == model
 
 
-@pytest.mark.parametrize("fields", [{"x": {}}, {"f:a": 1}, {"k:{": {}}, {"f:a": {"v:": {}}}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "f:a",
+        [1],
+        {"": {}},
+        {"x": {}},
+        {"f:a": 1},
+        {"k:{": {}},
+        {"k:1": {}},
+        {"f:a": {"v:": {}}},
+        {"i:one": {}},
+        {"i: 1": {}},
+        {"i:" + 99 * "9": {}},
+    ],
+)
 def test_what_is_no_set_is_refused(fields):
-    """An element without a kind, a value that is no tree, keys that are no JSON: nothing is read from it."""
+    """An element without a kind, a value that is no tree, keys that are no JSON object, an index that is no number:
+    nothing is read from it."""
     assert field_sets.parse(fields) is None
+
+
+def test_values_of_all_kinds_have_an_order():
+    """A client may send any JSON as the value of an item."""
+    values = ["1", '"a"', "true", "[1]", '{"a":1}', '{"b":1}', "null"]
+    fields = field_sets.parse({f"v:{value}": {} for value in reversed(values)})
+
+    assert fields is not None
+    assert list(field_sets.in_order(fields)) == [f"v:{value}" for value in values]
 
 
 def test_elements_of_kinds_that_there_are_not_are_dropped():

@@ -12,6 +12,7 @@ from kubesim.errors import ApiError
 
 SECOND = 1_000_000_000
 OUTSIDE = Identity("somebody", manager="somebody", sees_owners=True)
+ONE = Identity("somebody", manager="one", sees_owners=True)
 
 
 def _merge(world, change, manager, **options):
@@ -164,6 +165,36 @@ def test_an_applied_empty_value_is_owned_though_it_is_not_stored():
 
     assert refused.value.message == 'Apply failed with 1 conflict: conflict with "one": .data'
     assert [entry["manager"] for entry in taken["metadata"]["managedFields"]] == ["two"]
+
+
+THEIRS = {
+    "manager": "theirs",
+    "operation": "Update",
+    "apiVersion": "v1",
+    "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:data": {"f:other": {}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "managers"),
+    [
+        ([THEIRS], ["one", "theirs"]),
+        ([{**THEIRS, "subresource": None}], ["one", "theirs"]),
+        ([{**THEIRS, "manager": None}, {**THEIRS, "apiVersion": "v2"}], ["", "one"]),
+        ([THEIRS, None], ["one"]),
+        ([{**THEIRS, "fieldsV1": "f:data"}], ["one"]),
+        ([{**THEIRS, "fieldsV1": 0}], ["one"]),
+        ([{**THEIRS, "fieldsV1": {"k:1": {}}}], ["one"]),
+    ],
+)
+def test_owners_that_a_client_sends_are_read_or_passed_over(sent, managers):
+    """Null is nothing, as everywhere; where one entry is not what it should be, none counts."""
+    world = ApiWorld()
+    body = {"metadata": {"name": "a", "namespace": "default", "managedFields": sent}, "data": {"k": "1"}}
+    made = world.do(create(CONFIG_MAP, body), ONE)
+
+    assert sorted(entry["manager"] for entry in made["metadata"]["managedFields"]) == managers
 
 
 def test_the_last_write_of_a_deleted_object_answers_with_its_owners():
