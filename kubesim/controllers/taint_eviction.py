@@ -16,6 +16,7 @@ from kubesim.api.kinds import NODE, POD
 from kubesim.api.objects import Key, Object, key_of
 from kubesim.api.requests import Request, delete, get, patch
 from kubesim.api.timestamps import to_time
+from kubesim.api.tolerations import tolerates
 from kubesim.client.workqueue import WorkQueue
 from kubesim.controllers.base import DONE, ControllerContext, Reconcile, Step, Wait, Worker
 from kubesim.controllers.node_taints import taints_of
@@ -42,17 +43,6 @@ def no_execute_taints(node: Object) -> list[Object]:
     return [taint for taint in taints_of(node) if taint["effect"] == "NoExecute"]
 
 
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    """Upstream: api/core/v1/toleration.go:ToleratesTaint"""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return (toleration.get("operator") or "Equal") == "Equal" and toleration.get("value", "") == taint.get("value", "")
-
-
 def toleration_ns(taints: Sequence[Object], tolerations: Sequence[Object]) -> int | None:
     """How long a Pod may stay with these taints: 0 for not at all, None for ever.
 
@@ -60,7 +50,7 @@ def toleration_ns(taints: Sequence[Object], tolerations: Sequence[Object]) -> in
     """
     shortest_s: int | None = None
     for taint in taints:
-        used = next((toleration for toleration in tolerations if _tolerates(toleration, taint)), None)
+        used = next((toleration for toleration in tolerations if tolerates(toleration, taint)), None)
         if used is None:
             return 0
         seconds = used.get("tolerationSeconds")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from kubesim.api import quantity
 from kubesim.api.memo import IdentityMemo
 from kubesim.api.selectors import matches_node_selector
+from kubesim.api.tolerations import tolerates
 from kubesim.node.facts import pod_resources
 
 if TYPE_CHECKING:
@@ -134,20 +135,9 @@ def check_node(spec: Object, node: Object) -> Rejection | None:
         )
     for taint in node["spec"].get("taints") or () if "spec" in node else ():
         if taint.get("effect") == "NoExecute" and not any(
-            _tolerates(toleration, taint) for toleration in spec.get("tolerations") or ()
+            tolerates(toleration, taint) for toleration in spec.get("tolerations") or ()
         ):
             return Rejection(
                 "TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
             )
     return None
-
-
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") not in {None, "", taint["effect"]}:
-        return False
-    key = toleration.get("key", "")
-    if key and key != taint["key"]:
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return True
-    return bool(key) and toleration.get("value", "") == taint.get("value", "")

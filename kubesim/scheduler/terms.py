@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from kubesim.api.objects import Object
 from kubesim.api.selectors import compile_selector
+from kubesim.api.tolerations import tolerates
 
 Labels = Mapping[str, str]
 Predicate = Callable[[Labels], bool]
@@ -47,26 +48,14 @@ def pod_term_of(term: Object, namespace: str, weight: int = 0) -> PodTerm:
     )
 
 
-def tolerates(tolerations: Sequence[Object], taint: Object) -> bool:
-    """Whether one of the tolerations covers the taint. Upstream: api/core/v1/toleration.go:ToleratesTaint @v1.36"""
-    for toleration in tolerations:
-        effect = toleration.get("effect")
-        if effect and effect != taint["effect"]:
-            continue
-        key = toleration.get("key")
-        if key and key != taint["key"]:
-            continue
-        operator = toleration.get("operator") or "Equal"
-        if operator == "Exists":
-            return True
-        if operator == "Equal" and toleration.get("value", "") == taint.get("value", ""):
-            return True
-    return False
+def is_tolerated(taint: Object, tolerations: Sequence[Object]) -> bool:
+    """Whether one of the tolerations covers the taint."""
+    return any(tolerates(toleration, taint) for toleration in tolerations)
 
 
 def has_untolerated_taint(taints: Sequence[Object], tolerations: Sequence[Object]) -> bool:
     """Whether a NoSchedule or NoExecute taint keeps the Pod away."""
-    return any(taint["effect"] in NO_SCHEDULE_EFFECTS and not tolerates(tolerations, taint) for taint in taints)
+    return any(taint["effect"] in NO_SCHEDULE_EFFECTS and not is_tolerated(taint, tolerations) for taint in taints)
 
 
 def field(obj: Any, *path: str) -> Any:

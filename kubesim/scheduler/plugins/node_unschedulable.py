@@ -10,7 +10,7 @@ from typing import Final
 from kubesim.scheduler.framework import UNRESOLVABLE, Status
 from kubesim.scheduler.profile import PodProfile
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot
-from kubesim.scheduler.terms import tolerates
+from kubesim.scheduler.terms import is_tolerated
 
 NAME: Final = "NodeUnschedulable"
 _TAINT: Final = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
@@ -23,7 +23,7 @@ class NodeUnschedulable:
     name = NAME
 
     def pre_filter(self, profile: PodProfile, _snapshot: Snapshot) -> bool:
-        return tolerates(profile.tolerations, _TAINT)
+        return is_tolerated(_TAINT, profile.tolerations)
 
     def filter(self, state: bool, node: NodeInfo) -> Status | None:
         return _REFUSED if node.unschedulable and not state else None

@@ -12,7 +12,7 @@ from kubesim.api.objects import Object
 from kubesim.scheduler.framework import UNRESOLVABLE, Status, default_normalize
 from kubesim.scheduler.profile import PodProfile
 from kubesim.scheduler.snapshot import NodeInfo, Snapshot
-from kubesim.scheduler.terms import has_untolerated_taint, tolerates
+from kubesim.scheduler.terms import has_untolerated_taint, is_tolerated
 
 NAME: Final = "TaintToleration"
 _REFUSED: Final = Status(UNRESOLVABLE, NAME, "node(s) had untolerated taint(s)")
@@ -37,7 +37,7 @@ class TaintToleration:
         return [t for t in profile.tolerations if t.get("effect", "") in {"", _SOFT}]
 
     def score(self, state: Tolerations, node: NodeInfo) -> int:
-        return sum(1 for taint in node.taints if taint["effect"] == _SOFT and not tolerates(state, taint))
+        return sum(1 for taint in node.taints if taint["effect"] == _SOFT and not is_tolerated(taint, state))
 
     def normalize(self, scores: Sequence[int]) -> Sequence[int]:
         return default_normalize(scores, reverse=True)
