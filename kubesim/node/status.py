@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kubesim.api.conditions import is_condition_true
 from kubesim.api.timestamps import to_time
 from kubesim.node.facts import NO_LAST_STATE, ContainerFacts, PodFacts, pod_resources
 from kubesim.node.phase import TERMINAL_PHASES, compute_phase
@@ -162,10 +163,6 @@ def _ip_list(host_ip: str) -> list[Object]:
     return ips
 
 
-def _was_true(conditions: Sequence[Object], kind: str) -> bool:
-    return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
-
-
 def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation) -> Object:
     """The whole status. `old` is the last one that the kubelet computed, or the API's for a Pod that is new to it."""
     spec = pod["spec"]
@@ -191,7 +188,7 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
     gates = spec.get("readinessGates") or ()
     outcomes = (
         TRUE if seen.sandbox is not None and seen.sandbox.is_ready else FALSE,
-        initialized_outcome(facts, statuses, phase, bool(facts.init) and _was_true(conditions, "Initialized")),
+        initialized_outcome(facts, statuses, phase, bool(facts.init) and is_condition_true(conditions, "Initialized")),
         ready_outcome(gates, conditions, containers_ready),
         containers_ready,
         TRUE,
