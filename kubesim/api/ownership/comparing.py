@@ -8,6 +8,7 @@ Upstream: structured-merge-diff/v6/typed/{compare,tofieldset}.go
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from kubesim.api.memo import IdentityMemo
@@ -171,22 +172,14 @@ def _by_element(shape: Shape, items: list[Any]) -> dict[str, list[Any]]:
 
 
 # What a new subtree adds is asked again and again of the same subtree: Pods share their template's.
-_fresh: dict[Shape, IdentityMemo[_Nodes]] = {}
-_filled: dict[Shape, IdentityMemo[_Nodes]] = {}
-
-
+@cache
 def _fresh_memo(shape: Shape) -> IdentityMemo[_Nodes]:
-    memo = _fresh.get(shape)
-    if memo is None:
-        memo = _fresh[shape] = IdentityMemo(lambda value: _compare_parts(shape, ABSENT, value), 64)
-    return memo
+    return IdentityMemo(lambda value: _compare_parts(shape, ABSENT, value), 64)
 
 
+@cache
 def _filled_memo(shape: Shape) -> IdentityMemo[_Nodes]:
-    memo = _filled.get(shape)
-    if memo is None:
-        memo = _filled[shape] = IdentityMemo(lambda value: _compare_parts(shape, {}, value), 64)
-    return memo
+    return IdentityMemo(lambda value: _compare_parts(shape, {}, value), 64)
 
 
 # --- configurations ---
