@@ -75,10 +75,13 @@ class Table:
 
 
 class _Tables(dict[str, Table]):
-    """Tables by resource; one that nothing was ever stored in is empty."""
+    """Tables by resource; one that nothing was ever stored in is empty. Of what was before `compacted` none knows."""
+
+    compacted = 0
 
     def __missing__(self, resource: str) -> Table:
         table = self[resource] = Table(resource)
+        table.compacted = self.compacted
         return table
 
 
@@ -122,11 +125,9 @@ class Store:
 
     def restore(self, revision: int, objects: Iterable[tuple[str, Key, Object]]) -> None:
         """Fill an empty store with objects as they were at `revision`; what was before is forgotten."""
-        self.revision = revision
+        self.revision = self.tables.compacted = revision
         for resource, key, obj in objects:
-            table = self.table(resource)
-            table.put(key, obj)
-            table.compacted = revision
+            self.table(resource).put(key, obj)
 
     def delete(self, resource: str, key: Key, last: Object) -> Object:
         """Remove the object; its last state, with the deletion's revision, is what watches get. Returns that state."""
@@ -246,11 +247,8 @@ class Store:
     def copy(self) -> Store:
         """A store with the objects of this moment and no past: it shares them, and nobody watches it."""
         past = Store()
-        past.revision = self.revision
-        for resource, table in self.tables.items():
-            for key, obj in table.objects.items():
-                past.table(resource).put(key, obj)
-            past.table(resource).compacted = self.revision
+        tables = self.tables.items()
+        past.restore(self.revision, ((resource, *each) for resource, table in tables for each in table.objects.items()))
         return past
 
     def compact(self, revision: int) -> None:

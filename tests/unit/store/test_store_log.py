@@ -275,3 +275,20 @@ def test_every_past_state_can_be_had_and_replayed_to_the_present(writes):
             else:
                 copy[key] = obj
         assert copy == states[-1]
+
+
+@pytest.mark.parametrize("resource", [MAPS, "secrets"])
+def test_a_restored_store_has_no_past(resource):
+    """Nor has a copy: what was deleted before is not known, so whoever has read before must list anew."""
+    store = Store()
+    _put(store, "a")
+    _put(store, "gone", resource="secrets")
+    store.delete("secrets", Key("n", "gone"), store.get("secrets", Key("n", "gone")))
+    copy, restored = store.copy(), Store()
+    restored.restore(store.revision, [(MAPS, Key("n", "a"), store.get(MAPS, Key("n", "a")))])
+
+    for each in (copy, restored):
+        assert list(each.table(MAPS).objects) == [("n", "a")]
+        assert _seen(_watch(each, since=each.revision, resource=resource)) == []
+        with pytest.raises(ApiError, match="too old resource version"):
+            _watch(each, since=2, resource=resource)
