@@ -111,7 +111,7 @@ class Shell:
         for chain in body.chains:
             if chain.is_background:
                 inner = Shell(self.files, dict(self.variables), self.utilities, self)
-                self.start_job(_ended(inner.run_chain(chain, streams)))
+                self.start_job(_ended(inner.run_chain(chain, streams), streams))
                 self.code = 0
             else:
                 self.code = yield from self.run_chain(chain, streams)
@@ -142,7 +142,7 @@ class Shell:
         for command in before:
             taken: list[str] = []
             inner = Shell(self.files, dict(self.variables), self.utilities, self)
-            yield from _ended(inner.run_command(command, Streams(source, taken.append, streams.error)))
+            yield from _ended(inner.run_command(command, Streams(source, taken.append, streams.error)), streams)
             source = "".join(taken)
         inner = self if not before else Shell(self.files, dict(self.variables), self.utilities, self)
         code = yield from inner.run_command(last, Streams(source, streams.output, streams.error))
@@ -154,11 +154,13 @@ class Shell:
             case Simple():
                 return (yield from self._simple(command, streams))
             case Group():
-                streams = yield from self._redirected(command.redirects, streams)
+                placed = yield from self._redirected(command.redirects, streams)
+                if placed is None:
+                    return 2
                 if not command.is_subshell:
-                    return (yield from self.run_sequence(command.body, streams))
+                    return (yield from self.run_sequence(command.body, placed))
                 inner = Shell(self.files, dict(self.variables), self.utilities, self)
-                return (yield from _ended(inner.run_sequence(command.body, streams)))
+                return (yield from _ended(inner.run_sequence(command.body, placed), placed))
             case If():
                 for condition, body in command.branches:
                     if not (yield from self._condition(condition, streams)):
@@ -206,14 +208,12 @@ class Shell:
             values[name] = yield from self._expander.text(word, streams)
         if not words:
             self.variables.update(values)
-        try:
-            streams = yield from self._redirected(command.redirects, streams)
-        except NoSuchFile as error:
-            streams.error(f"sh: 1: cannot open {error}\n")
+        placed = yield from self._redirected(command.redirects, streams)
+        if placed is None:
             return 2
         if not words:
             return 0
-        return (yield from self.call(words, streams, values))
+        return (yield from self.call(words, placed, values))
 
     def call(self, words: list[str], streams: Streams, variables: dict[str, str] | None = None) -> Steps:
         """The steps of a program by name with its arguments."""
@@ -230,22 +230,32 @@ class Shell:
         except NoSuchFile as error:
             streams.error(f"{name}: {error}\n")
             code = 1
+        except (ValueError, IndexError):
+            streams.error(f"{name}: invalid operands\n")
+            code = 1
         finally:
             if variables:
                 self.variables = before
         return code
 
-    def _redirected(self, redirects: tuple[Redirect, ...], streams: Streams) -> Generator[int, None, Streams]:
+    def _redirected(self, redirects: tuple[Redirect, ...], streams: Streams) -> Generator[int, None, Streams | None]:
+        """The streams of a command; None, once it has been said, where a file cannot be opened."""
         for redirect in redirects:
             target = yield from self._expander.text(redirect.target, streams)
-            if redirect.operator == ">&":
-                place = streams.output if target == "1" else streams.error
-                streams = _with(streams, redirect.descriptor, place)
-            elif redirect.operator == "<":
-                streams = Streams(self._read(target), streams.output, streams.error)
-            else:
-                streams = _with(streams, redirect.descriptor, self._writer(target, redirect.operator == ">>", streams))
+            try:
+                streams = self._placed(redirect, target, streams)
+            except NoSuchFile as error:
+                streams.error(f"sh: 1: cannot open {error}\n")
+                return None
         return streams
+
+    def _placed(self, redirect: Redirect, target: str, streams: Streams) -> Streams:
+        if redirect.operator == ">&":
+            place = streams.output if target == "1" else streams.error
+            return _with(streams, redirect.descriptor, place)
+        if redirect.operator == "<":
+            return Streams(self._read(target), streams.output, streams.error)
+        return _with(streams, redirect.descriptor, self._writer(target, redirect.operator == ">>", streams))
 
     def _read(self, name: str) -> str:
         try:
@@ -288,10 +298,13 @@ def _with(streams: Streams, descriptor: int, place: Callable[[str], None]) -> St
     return Streams(streams.input, place, streams.error)
 
 
-def _ended(steps: Steps) -> Steps:
-    """The steps of a shell within a shell: its `exit` ends it alone."""
+def _ended(steps: Steps, streams: Streams) -> Steps:
+    """The steps of a shell within a shell: its `exit` and its mistakes end it alone."""
     try:
         return (yield from steps)
+    except ShellSyntaxError as mistake:
+        streams.error(f"sh: 1: {mistake}\n")
+        return 2
     except ShellExit as ended:
         return ended.code
     except LoopJump:

@@ -128,7 +128,10 @@ def parse(script: str) -> Sequence:
         ShellSyntaxError: it is none, or uses what is not read here.
     """
     reader = _Reader(script)
-    body = reader.sequence(())
+    try:
+        body = reader.sequence(())
+    except RecursionError:
+        raise ShellSyntaxError("nested too deeply") from None
     if not reader.is_at_end():
         raise ShellSyntaxError(f'Syntax error: "{reader.peek()}" unexpected')
     return body

@@ -11,7 +11,7 @@ from typing import Final, final
 
 from kubesim.programs.program import ExecResult, Process
 from kubesim.programs.shell.files import Files, NoSuchFile
-from kubesim.programs.shell.interpreter import WAIT, Shell, ShellExit, Steps, Streams, signal_number
+from kubesim.programs.shell.interpreter import WAIT, LoopJump, Shell, ShellExit, Steps, Streams, signal_number
 from kubesim.programs.shell.language import ShellSyntaxError, parse
 from kubesim.programs.shell.utilities import SHELLS, UTILITIES, take_script
 from kubesim.sim.loop import MILLISECOND
@@ -111,6 +111,8 @@ class ShellProgram:
             return ended.code
         except ShellSyntaxError:
             return 2
+        except LoopJump:
+            pass  # there is no loop around it
         return (yield from rest)
 
     # --- jobs in the background ---

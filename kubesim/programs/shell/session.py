@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 from kubesim.programs.program import Process, Program
 from kubesim.programs.shell.files import Files
-from kubesim.programs.shell.interpreter import Shell, ShellExit, Steps, Streams, signal_number
+from kubesim.programs.shell.interpreter import LoopJump, Shell, ShellExit, Steps, Streams, signal_number
 from kubesim.programs.shell.language import ShellSyntaxError, parse
 from kubesim.programs.shell.program import new_shell
 from kubesim.programs.shell.utilities import SHELLS, UTILITIES
@@ -127,5 +127,7 @@ class Session:
                     yield from shell.run_sequence(parse(line), streams)
                 except ShellSyntaxError as mistake:
                     self._error(f"sh: 1: {mistake}\n")
+                except LoopJump:
+                    continue  # there is no loop around it
         except ShellExit as ended:
             return ended.code

@@ -5,7 +5,6 @@ Facts: POSIX.1-2024, Utilities; error texts as dash and GNU coreutils print them
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -25,6 +24,8 @@ Utility = Callable[[Shell, Sequence[str], Streams], Steps]
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # How long nothing happens between two looks of `tail -f`.
 _TAIL_NS: Final = SECOND
+# A century: nobody sees its end.
+_FOREVER_NS: Final = 100 * 365 * 86400 * SECOND
 
 
 def _at_once(work: Callable[[Shell, Sequence[str], Streams], int]) -> Utility:
@@ -39,22 +40,28 @@ def _at_once(work: Callable[[Shell, Sequence[str], Streams], int]) -> Utility:
 
 def _sleep(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
     del shell
-    total = 0.0
+    total_ns = 0
     for operand in operands or ("",):
-        unit = _UNITS.get(operand[-1:], 0)
-        number = operand[:-1] if unit else operand
         try:
-            span = math.inf if number == "infinity" else float(number) * (unit or 1)
+            total_ns += _span_ns(operand)
         except ValueError:
             streams.error(f"sleep: invalid time interval ‘{operand}’\n")  # noqa: RUF001 - as it is printed
             return 1
-        total += span
-    yield _FOREVER_NS if math.isinf(total) else round(total * SECOND)
+    yield total_ns
     return 0
 
 
-# A century: nobody sees its end.
-_FOREVER_NS: Final = 100 * 365 * 86400 * SECOND
+def _span_ns(operand: str) -> int:
+    """A time as `sleep` and `timeout` take it, such as 0.5, 2m or infinity; none is longer than `_FOREVER_NS`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    unit = _UNITS.get(operand[-1:], 0)
+    span_s = float(operand[:-1] if unit else operand) * (unit or 1)
+    if not span_s >= 0:
+        raise ValueError(operand)
+    return round(min(span_s * SECOND, _FOREVER_NS))
 
 
 def _exit(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
@@ -112,7 +119,7 @@ def _test(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
     words = list(operands)
     try:
         return int(not _holds(shell, words))
-    except (ValueError, IndexError):
+    except (ValueError, LookupError):
         streams.error(f"sh: 1: test: {' '.join(words)}: unexpected operator\n")
         return 2
 
@@ -360,7 +367,7 @@ def _exec(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
 
 
 def _timeout(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
-    limit_ns = round(float(operands[0].rstrip("s")) * SECOND)
+    limit_ns = _span_ns(operands[0])
     steps = shell.call(list(operands[1:]), streams)
     while True:
         try:

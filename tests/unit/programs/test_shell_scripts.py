@@ -52,6 +52,11 @@ SCRIPTS = (
     ("sleep 0.01 & wait; echo done", 0, "done\n"),
     ("timeout 0.05 sleep 5; echo $?", 0, "124\n"),
     ("cd /usr && pwd", 0, "/usr\n"),
+    ("timeout 1m true; echo $?", 0, "0\n"),
+    ("([ a =~ b ]; echo $?) 2>/dev/null", 0, "2\n"),
+    ("(seq || seq a || cp || timeout x true || sleep nan || sleep -1 || echo none) 2>/dev/null", 0, "none\n"),
+    ("({ cat; } < nope; echo $?; (cat) > no/where; echo $?) 2>/dev/null", 0, "2\n2\n"),
+    ("((sleep 0.01; echo $((1/0))) & wait; echo out) 2>/dev/null", 0, "out\n"),
 )
 
 
@@ -100,6 +105,7 @@ def test_sleeping_takes_virtual_time(script, seconds):
         ("if true; then echo", 'sh: 1: Syntax error: "end of file" unexpected (expecting "fi")\n'),
         ("echo 'open", "sh: 1: Syntax error: Unterminated quoted string\n"),
         ("cat <<END", "sh: 1: here-documents are not known here\n"),
+        ("(" * 1000, "sh: 1: nested too deeply\n"),
     ],
 )
 def test_what_cannot_be_run_says_so(script, shown):

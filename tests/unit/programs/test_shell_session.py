@@ -38,6 +38,16 @@ def test_output_comes_as_it_is_written(plane, start):
     assert seen == [(0, 1, "a\n"), (1, 2, "b\n"), (1, 6)]
 
 
+def test_a_jump_without_a_loop_is_nothing(plane, start):
+    """A shell that is talked to goes on after `break`."""
+    given = Input()
+    given.feed("break\necho on\n")
+    seen, _ = start(["sh"], given)
+    plane.wait(1)
+
+    assert seen == [(0, 1, "on\n"), (0, 0)]
+
+
 def test_input_is_waited_for(plane, start):
     """A command that reads gets what was given when no more will come."""
     given = Input(is_open=True)
