@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import CIMultiDict
 
+from kubesim.apiserver.request_options import manager_of_agent
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.cluster.data_plane import DataPlane
 from kubesim.errors import ApiError, internal_error, too_many_requests
@@ -63,9 +64,9 @@ def _query(text: str) -> Mapping[str, str]:
 def _seeing(user: str, user_agent: str) -> Identity:
     """Who asks over HTTP; without a name of his own a writer is called after his program.
 
-    Upstream: apiserver/pkg/endpoints/handlers/create.go:managerOrUserAgent, prefixFromUserAgent @v1.36
+    Upstream: apiserver/pkg/endpoints/handlers/create.go:managerOrUserAgent @v1.36
     """
-    return Identity(user, manager=user_agent.partition("/")[0][:128] or "unknown", sees_owners=True)
+    return Identity(user, manager=manager_of_agent(user_agent) or "unknown", sees_owners=True)
 
 
 def _quoted(text: str) -> str:

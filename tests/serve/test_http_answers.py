@@ -354,6 +354,17 @@ def test_what_is_read_has_its_owners(ask, config_map):
     assert [each["metadata"]["managedFields"] for each in found] == [owner] * 4
 
 
+def test_a_program_owns_what_it_writes(ask):
+    """A writer without a name of its own is called after its program, in 128 bytes that can be printed."""
+    names = []
+    for agent in ("kubectl/v1.36.0 (linux)", "a\u200bb", "é" * 100):
+        header = agent.encode().decode("latin-1")
+        made = ask("POST", f"{MAPS}?dryRun=All", {"metadata": {"name": "named"}, "data": {"k": "v"}}, User_Agent=header)
+        names += [entry["manager"] for entry in made.json["metadata"]["managedFields"]]
+
+    assert names == ["kubectl", "ab", "é" * 64]
+
+
 def test_apply_makes_and_changes(ask):
     """An apply patch makes what is not there with a 201, and changes it with a 200."""
     apply = {"Content_Type": "application/apply-patch+yaml"}
