@@ -202,6 +202,8 @@ class Serving:
         else:
             found = identities.of_certificate(certificate)
         other = headers.get("Impersonate-User")
+        if other is not None and found.user == identities.ANONYMOUS:
+            raise identities.refuse_anonymous("impersonate", "users", "", "")
         return _seeing(found.user if other is None else other, headers.get("User-Agent", ""))
 
     async def _watch(

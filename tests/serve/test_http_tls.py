@@ -27,7 +27,7 @@ def served():
 def ask(served, tmp_path):
     """Ask with or without the administrator's certificate; gives code and JSON."""
 
-    def send(path, *, is_admin, bearer="", body=None):
+    def send(path, *, is_admin, bearer="", body=None, impersonated=""):
         config = served.kubeconfig
         authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
         context = ssl.create_default_context(cadata=authority)
@@ -37,6 +37,7 @@ def ask(served, tmp_path):
             pem.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("key", "certificate")))
             context.load_cert_chain(pem)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
+        headers |= {"Impersonate-User": impersonated} if impersonated else {}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(served.url + path, data, headers)  # noqa: S310 - it is ours
         try:
@@ -83,6 +84,18 @@ def test_nobody_in_particular_is_forbidden(ask):
     assert code == 403
     assert status["message"].startswith('nodes is forbidden: User "system:anonymous" cannot ')
     assert ask("/version", is_admin=False)[1]["minor"] == "36"
+
+
+def test_who_is_known_may_be_another(ask):
+    """The administrator can ask as anybody; who has no credentials cannot become somebody so."""
+    _, review = ask(WHO, is_admin=True, body={}, impersonated="eve")
+    code, status = ask("/api/v1/nodes", is_admin=False, impersonated="kubernetes-admin")
+
+    assert review["status"]["userInfo"]["username"] == "eve"
+    assert (code, status["message"].partition(": ")[2]) == (
+        403,
+        'User "system:anonymous" cannot impersonate resource "users" in API group "" at the cluster scope',
+    )
 
 
 def test_the_kubeconfig_is_for_its_owner_alone(served, tmp_path):
