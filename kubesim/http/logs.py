@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kubesim.api.timestamps import from_time, to_time
-from kubesim.cluster.containers import Line, Output
+from kubesim.cluster.containers import Line
 from kubesim.errors import Cause, bad_request, invalid
 from kubesim.http.parameters import is_true, whole_number
+from kubesim.programs.running import RunningProcess
 from kubesim.sim.loop import SECOND
 
 # How often a container that is followed is looked at: by the wall clock, as its reader is.
@@ -78,7 +79,7 @@ def written(lines: Sequence[Line], options: LogOptions) -> bytes:
     since_ns = options.since_ns
     chosen = [line for line in lines if since_ns is None or line[0] >= since_ns]
     if options.tail is not None:
-        chosen = chosen[len(chosen) - options.tail :] if options.tail else []
+        chosen = chosen[max(0, len(chosen) - options.tail) :]
     return b"".join(_shown(line, options) for line in chosen)[: options.limit]
 
 
@@ -88,13 +89,12 @@ def _shown(line: Line, options: LogOptions) -> bytes:
     return f"{stamp}{text}\n".encode()
 
 
-async def followed(output: Output, options: LogOptions) -> AsyncIterator[bytes]:
-    """What the container writes after what there is, until it ends or enough has come."""
-    process = output.process
-    if process is None:
-        return
-    seen = process.written
-    left = None if options.limit is None else options.limit - len(written(output.lines, options))
+async def followed(process: RunningProcess, seen: int, options: LogOptions, length: int) -> AsyncIterator[bytes]:
+    """What a process writes after its first `seen` lines, until it ends or enough has come.
+
+    `length` is how many bytes of those lines count towards the limit.
+    """
+    left = None if options.limit is None else options.limit - length
     while left is None or left > 0:
         is_over = process.ending is not None
         count = min(process.written - seen, len(process.output))

@@ -66,13 +66,14 @@ class Streaming:
     async def _log(self, request: web.BaseRequest, pod: Object, query: Mapping[str, str]) -> web.StreamResponse:
         options = read_log_options(query, self._server.loop.now_ns)
         output = self._containers.output(pod, options.container, previous=options.previous)
-        body = written(output.lines, options)
+        process, body = output.process, written(output.lines, options)
         headers = CIMultiDict({"Content-Type": TEXT_TYPE, "Cache-Control": "no-cache, private"})
-        if not options.follow:
+        if not options.follow or process is None:
             return web.Response(body=body, headers=headers)
         response = web.StreamResponse(headers=headers)
         response.enable_chunked_encoding()
-        chunks = followed(output, options)
+        # Counted now: lines may come while the reader takes what there is.
+        chunks = followed(process, process.written, options, len(body))
         await response.prepare(request)
         if body:
             await response.write(body)
