@@ -24,8 +24,9 @@ REASONS = {
 HEAD = """# Conformance
 
 Kubernetes 1.36's own conformance tests (`e2e.test`), run against `kubesim serve --speed 5`: those of Deployment, ReplicaSet,
-ControllerRevision, DisruptionController, Watchers, Garbage collector, Namespaces, chunking, Table transformation, Discovery,
-field validation and server version. Slow, serial and disruptive ones are left out. Those of StatefulSet have no result yet.
+DisruptionController, Watchers, Garbage collector, OrderedNamespaceDeletion, chunking, Table transformation, Discovery, field
+validation and server version. Slow, serial and disruptive ones are left out, and so are all of Namespaces and
+ControllerRevision. Those of StatefulSet and AggregatedDiscovery have no result yet.
 `tests/serve/conformance_page.py` writes this page from the results.
 
 """

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from http_asking import Asking
 
+from kubesim.http.pace import Pace
 from kubesim.http.served import ServedCluster
-from kubesim.sim.loop import SECOND
+from kubesim.sim.loop import SECOND, Loop
 
 POD = {
     "apiVersion": "v1",
@@ -67,8 +70,26 @@ def test_it_runs_until_it_is_quiet(paused):
     assert "deletionTimestamp" in pod["metadata"]
 
 
+@pytest.mark.parametrize("speed", [0.5, 1, 60])
+def test_time_passes_at_its_speed(speed):
+    """As many virtual seconds a second of the wall's as were asked for."""
+    loop = Loop()
+    pace = Pace(loop, lambda: 0)
+    early_ns = time.monotonic_ns()
+    pace.set_speed(speed)
+    late_ns = time.monotonic_ns()
+    while time.monotonic_ns() < late_ns + 1_000_000:
+        pass
+
+    least_ns = speed * (time.monotonic_ns() - late_ns)
+    pace.catch_up()
+    most_ns = speed * (time.monotonic_ns() - early_ns)
+
+    assert least_ns - 1 <= loop.now_ns <= most_ns + 1
+
+
 def test_speed_and_quiet_in_python(paused):
-    """A test in Python has the same; at any speed time goes on, and quiet is when only hearts beat."""
+    """A test in Python has the same: at a speed time goes on, and quiet is when only hearts beat."""
     paused.call(lambda cluster: cluster.create(POD))
 
     passed = paused.run_until_quiet()
