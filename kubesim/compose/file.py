@@ -51,13 +51,11 @@ def read_project(path: str | Path, variables: Mapping[str, str]) -> Project:
 def _project(root: Part, findings: Findings, path: Path) -> Project:
     top = findings.fields(root, keys.TOP)
     name = findings.text(top["name"]) if "name" in top else ""
-    volumes: tuple[str, ...] = ()
-    if "volumes" in top:
-        declared = top["volumes"].value
-        volumes = tuple(declared) if isinstance(declared, dict) else ()
-        for volume in volumes:
-            for key in declared[volume] or ():
-                findings.ignore(f"volumes.*.{key}", volume)
+    declared = findings.members(top["volumes"]) if "volumes" in top else {}
+    for volume, part in declared.items():
+        for key in findings.members(part):
+            findings.ignore(f"volumes.*.{key}", volume)
+    volumes = tuple(declared)
     services: dict[str, Service] = {}
     given = top.get("services")
     if given is None or not isinstance(given.value, dict) or not given.value:

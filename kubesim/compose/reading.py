@@ -60,18 +60,21 @@ class Findings:
 
     # --- shapes ---
 
-    def fields(self, part: Part, keys: Keys, owner: str = "") -> dict[str, Part]:
-        """The modelled keys of a mapping, nulls left out; the others are noted or reported."""
-        found: dict[str, Part] = {}
+    def members(self, part: Part) -> dict[str, Part]:
+        """The values of a mapping by key; of a null there are none."""
         if part.value is None:
-            return found
+            return {}
         if not isinstance(part.value, dict):
             self.report(
                 part.spot, f"{_called(part)} must be a mapping, not {shown(part.value)}", "write KEY: VALUE lines"
             )
-            return found
-        for key in part.value:
-            inner = part.at(key)
+            return {}
+        return {key: part.at(key) for key in part.value}
+
+    def fields(self, part: Part, keys: Keys, owner: str = "") -> dict[str, Part]:
+        """The modelled keys of a mapping, nulls left out; the others are noted or reported."""
+        found: dict[str, Part] = {}
+        for key, inner in self.members(part).items():
             if key in REFUSED and (key in keys.modelled or key in keys.ignored):
                 self.report(inner.spot, f'"{key}" is not modelled, and what runs depends on it', REFUSED[key])
             elif key in keys.modelled:

@@ -222,6 +222,8 @@ def test_mistakes(tmp_path, body, expected):
     [
         ("services: {}\n", "a Compose file must have services; add them under services:"),
         ("[]\n", "a Compose file must be a mapping, not a list; write KEY: VALUE lines"),
+        ("services: {a: {image: x}}\nvolumes: {v: 5}\n", "volumes.v must be a mapping, not 5; write KEY: VALUE lines"),
+        ("services: {a: {image: x}}\nvolumes: [v]\n", "volumes must be a mapping, not a list; write KEY: VALUE lines"),
         ("services: {a: {}}\n", "services.a has neither image nor build; add one of them"),
         ("service: {}\n", 'a Compose file has no key "service"; did you mean "services"?'),
         (
