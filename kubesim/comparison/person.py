@@ -113,10 +113,13 @@ class Person:
 
     def _since_ns(self, service: Service) -> int:
         """When a container of the service last ended, was removed or could not be started."""
+        # Without a name of its own, a container's is this and its number.
+        stem = service.container_name or f"{self._host.compose.project.name}-{service.name}"
         ends = (
             record.at_ns
             for record in reversed(self._host.engine.trace.records)
-            if record.verb in _ENDS and f"-{service.name}-" in f"-{record.subject.partition('/')[2]}-"
+            if record.verb in _ENDS
+            and stem in (name := record.subject.removeprefix("container/"), name.rpartition("-")[0])
         )
         return next(ends, -1)
 

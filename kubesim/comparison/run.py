@@ -57,6 +57,8 @@ def compare(given: Given) -> Comparison:
         raise UserError(
             "no Service of the manifests leads to Pods that answer HTTP requests; users are what is compared"
         )
+    if not given.scenario.steps:
+        raise UserError("the scenario has no steps; faults are what is compared")
     front_of(given.project, users.service)
     first = run_kubernetes(given.manifests, given.scenario, given.options, given.resolve)
     if first.load is None or first.outcome.stopped:

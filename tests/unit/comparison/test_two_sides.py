@@ -135,6 +135,20 @@ def test_a_policy_of_no_leaves_a_crash_to_a_person(tmp_path):
     ]
 
 
+def test_a_container_with_a_name_of_its_own_is_mended_as_well(tmp_path):
+    """What it is called says nothing of its service."""
+    project = project_with(postgres={"container_name": "db"})
+    [row] = compared(tmp_path, step("delete: {of: pod/postgres-0}"), project).rows
+
+    assert [deed.text for deed in row.compose.by_hand] == ["docker compose up -d, for postgres"]
+
+
+def test_a_scenario_without_steps_is_refused(tmp_path):
+    """There is nothing to compare."""
+    with pytest.raises(UserError, match="the scenario has no steps"):
+        compared(tmp_path, "  []\n")
+
+
 def test_a_machine_that_is_lost_takes_all_that_was_written(tmp_path):
     """In the cluster the volume was elsewhere."""
     [row] = compared(
