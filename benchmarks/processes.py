@@ -165,7 +165,7 @@ def measure(kills: int) -> dict[str, Any]:
             "predicted ": _spread(_predict("deployment/vehicle-api")),
             "availability meanwhile ": f"{users.count(*replica_span).availability:.4%}",
             "rolling update, requests": rollout.total,
-            "rolling update, not served": rollout.refused + rollout.failed,
+            "rolling update, not served": rollout.unserved,
             "not served, by reason": str(users.reasons()),
             "load average": " ".join(f"{each:.1f}" for each in os.getloadavg()),
         }

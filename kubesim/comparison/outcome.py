@@ -30,7 +30,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unserved(self) -> int:
         """The requests that were not served."""
-        return self.counts.refused + self.counts.failed
+        return self.counts.unserved
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

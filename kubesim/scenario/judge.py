@@ -86,7 +86,7 @@ def _judge_requests(expectation: Expectation, users: Users, span: tuple[int, int
         is_met = counts.availability >= expectation.availability and counts.total > 0
         return Check(text=text, found=f"{percent(counts.availability)} of {counts.total} requests", is_met=is_met)
     bound = expectation.failed_requests or Bound()
-    unserved = counts.refused + counts.failed
+    unserved = counts.unserved
     text = f"requests that are not served: {_wanted(bound)}"
     return Check(text=text, found=f"{unserved} of {counts.total}", is_met=is_within(bound, unserved))
 

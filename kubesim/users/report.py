@@ -29,7 +29,12 @@ class Counts(NamedTuple):
     @property
     def total(self) -> int:
         """All requests that have an outcome."""
-        return self.served + self.refused + self.failed
+        return self.served + self.unserved
+
+    @property
+    def unserved(self) -> int:
+        """Those that were not served."""
+        return self.refused + self.failed
 
     @property
     def availability(self) -> float:

@@ -147,7 +147,7 @@ def _judge_users(stack: ProcessStack, users: RealUsers, live: _LiveTimeline) -> 
     while users.is_waiting and stack.pacer.wall_ns() < end_ns:
         stack.pacer.run(stack.pacer.wall_ns() + SECOND // 50)
     counts = users.report.overall()
-    unserved = counts.refused + counts.failed
+    unserved = counts.unserved
     live.conclude(f"{counts.total} requests, availability {percent(counts.availability)}, {unserved} not served")
     half, most = users.duration_ns(0.5), users.duration_ns(0.99)
     if half is not None and most is not None:

@@ -60,7 +60,7 @@ def _served_again(step: StepOutcome) -> float | None:
     """How long until users were served again: 0 if nobody noticed, None without users."""
     if step.counts is None:
         return None
-    if not step.counts.refused + step.counts.failed:
+    if not step.counts.unserved:
         return 0
     return _NOT_YET if step.recovery_ns is None else step.recovery_ns
 

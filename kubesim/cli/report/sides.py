@@ -58,8 +58,7 @@ def _cells(side: Side) -> Sequence[str]:
 
 
 def _total_cells(total: Total) -> Sequence[str]:
-    unserved = total.counts.refused + total.counts.failed
-    return (percent(total.counts.availability), str(unserved), "", str(total.lost_writes))
+    return (percent(total.counts.availability), str(total.counts.unserved), "", str(total.lost_writes))
 
 
 def _deeds(found: Comparison, width: int) -> Iterator[str]:

@@ -131,7 +131,7 @@ def step_lines(step: StepOutcome, paint: Paint) -> Iterator[str]:
     elif step.healed_ns is not None:
         parts.append(f"done after {seconds(step.healed_ns)}")
     if step.counts is not None and step.counts.total:
-        unserved = step.counts.refused + step.counts.failed
+        unserved = step.counts.unserved
         parts.append(
             f"availability {percent(step.counts.availability)} ({unserved} of {step.counts.total} requests not served)"
         )
@@ -162,7 +162,7 @@ def requests_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
     for step in outcome.steps:
         if step.counts is None or not step.action:
             continue
-        unserved = step.counts.refused + step.counts.failed
+        unserved = step.counts.unserved
         recovery = (
             "not yet" if step.recovery_ns is None else seconds(step.recovery_ns) if unserved else "nobody noticed"
         )
@@ -170,7 +170,7 @@ def requests_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
         rows.append(
             (step.title, str(step.counts.total), str(unserved), percent(step.counts.availability), healed, recovery)
         )
-    unserved = counts.refused + counts.failed
+    unserved = counts.unserved
     rows.append(("the whole run", str(counts.total), str(unserved), percent(counts.availability), "", ""))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for index, row in enumerate(rows):
