@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Final, TextIO, final
 
 _CODES: Final = {
@@ -41,6 +42,18 @@ def width_of(stream: TextIO) -> int:
     if not stream.isatty():
         return _WIDTH_DEFAULT
     return max(_WIDTH_MIN, shutil.get_terminal_size((_WIDTH_DEFAULT, 24)).columns)
+
+
+def wrapped(text: str, width: int, indent: str = "  ") -> Iterator[str]:
+    """The text in lines of at most that width, broken between words; the second and later ones are indented."""
+    line = ""
+    for word in text.split(" "):
+        if line.strip() and len(line) + 1 + len(word) > width:
+            yield line
+            line = indent + word
+        else:
+            line = f"{line} {word}" if line else word
+    yield line
 
 
 @final

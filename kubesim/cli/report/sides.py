@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubesim.cli.commands.version import KUBERNETES, VERSION
-from kubesim.cli.terminal import Paint
+from kubesim.cli.terminal import Paint, wrapped
 from kubesim.comparison.outcome import Comparison, Side, Total
 from kubesim.scenario.judge import percent, seconds
 from kubesim.sim.loop import SECOND
@@ -31,7 +31,7 @@ def comparison_lines(found: Comparison, names: tuple[str, str], paint: Paint, wi
         yield ""
         yield paint("Notes", "bold")
         for note in found.notes:
-            yield from _wrapped(f"- {note}", width)
+            yield from wrapped(f"- {note}", width)
 
 
 def _table(found: Comparison, paint: Paint) -> Iterator[str]:
@@ -78,18 +78,7 @@ def _deeds(found: Comparison, width: int) -> Iterator[str]:
         ]
         yield f"{name}: nothing" if not lines else f"{name}:"
         for line in lines:
-            yield from _wrapped(f"  - {line}", width, "    ")
-
-
-def _wrapped(text: str, width: int, indent: str = "  ") -> Iterator[str]:
-    line = ""
-    for word in text.split(" "):
-        if line.strip() and len(line) + 1 + len(word) > width:
-            yield line
-            line = indent + word
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
+            yield from wrapped(f"  - {line}", width, "    ")
 
 
 def _clock(at_ns: int) -> str:

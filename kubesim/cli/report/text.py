@@ -8,7 +8,7 @@ from typing import Final, TextIO
 from kubesim.cli.commands.version import KUBERNETES, VERSION
 from kubesim.cli.printing import print_tables
 from kubesim.cli.report.finding import Finding
-from kubesim.cli.terminal import Paint, width_of
+from kubesim.cli.terminal import Paint, width_of, wrapped
 from kubesim.cli.timeline import Line, Narrator, together
 from kubesim.scenario.judge import percent, seconds
 from kubesim.scenario.outcome import Check, Outcome, StepOutcome
@@ -51,7 +51,7 @@ def report_lines(finding: Finding, paint: Paint, stream: TextIO) -> Iterator[str
         yield ""
         yield _heading("Notes", paint, width)
         for note in notes:
-            yield from _wrapped(f"- {note}", width, "  ")
+            yield from wrapped(f"- {note}", width)
     yield ""
     yield from verdict_lines(outcome, paint)
 
@@ -105,22 +105,10 @@ def timeline_line(line: Line, paint: Paint, width: int) -> Iterator[str]:
     styles = _STYLES.get(line.actor, ())
     actor = paint(line.actor.ljust(_ACTOR_WIDTH), *(styles or ("cyan",)))
     room = max(_TEXT_MIN, width - 10 - 2 - _ACTOR_WIDTH - 1)
-    first, *more = list(_wrapped(line.text, room, "  "))
+    first, *more = list(wrapped(line.text, room))
     yield f"{paint(clock(line.at_ns), 'dim')}  {actor} {paint(first, *styles) if styles else first}".rstrip()
     for rest in more:
         yield " " * (12 + _ACTOR_WIDTH + 1) + rest
-
-
-def _wrapped(text: str, width: int, indent: str) -> Iterator[str]:
-    """The text in lines of at most that width, broken between words; the second and later ones are indented."""
-    line = ""
-    for word in text.split(" "):
-        if line.strip() and len(line) + 1 + len(word) > width:
-            yield line
-            line = indent + word
-        else:
-            line = f"{line} {word}" if line else word
-    yield line
 
 
 def step_lines(step: StepOutcome, paint: Paint) -> Iterator[str]:
