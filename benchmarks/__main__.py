@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("api", help="the vehicle API's GET of one vehicle, against a bare aiohttp and aiopg handler")
     commands.add_parser("http", help="what `kubesim serve` answers in a second: GET, LIST, watch, create")
     real = commands.add_parser(
-        "processes", help="the stack as real processes: start, kills and a rolling update under load"
+        "processes",
+        help="the stack as real processes: start, kills and a rolling update under load (25 s for each kill of both)",
     )
     real.add_argument("--kills", type=int, default=20, help="how often each is killed (20)")
     campaign = commands.add_parser("search", help="schedules of faults a second, by one process and by workers")

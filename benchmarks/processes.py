@@ -2,6 +2,7 @@
 
 Each kill meets a container that has not been restarted before, so that no back-off is in the figure, and they fall on
 all parts of a probe's period. Users count as in `kubesim run`: what has no answer after two seconds was not served.
+A killed database takes some 11 s until the next kill, a replica 14 s, so that twenty of each take nine minutes.
 """
 
 from __future__ import annotations
@@ -124,10 +125,13 @@ class _Bench:
         self.wait(self._is_whole)
         self.rest(1)
 
-    def repeat(self, kill: Callable[[_Bench], float], kills: int) -> tuple[list[float], tuple[int, int]]:
+    def repeat(self, kill: Callable[[_Bench], float], kills: int, of: str) -> tuple[list[float], tuple[int, int]]:
         """Kill so often; returns how long each took to heal, and from when until when that was."""
         start_ns = self.stack.pacer.wall_ns()
-        took = [kill(self) for _ in range(kills)]
+        took = []
+        for number in range(1, kills + 1):
+            took.append(kill(self))
+            print(f"{of} {number} of {kills}: ready again after {took[-1]:.2f} s", file=sys.stderr, flush=True)
         return took, (start_ns, self.stack.pacer.wall_ns())
 
     def finish(self) -> None:
@@ -143,8 +147,8 @@ def measure(kills: int) -> dict[str, Any]:
     objects = [manifest.object for manifest in load(SPEC)]
     with ProcessStack(objects=objects) as stack:
         bench = _Bench(stack)
-        database, database_span = bench.repeat(_kill_database, kills)
-        replicas, replica_span = bench.repeat(_kill_replica, kills)
+        database, database_span = bench.repeat(_kill_database, kills, "database")
+        replicas, replica_span = bench.repeat(_kill_replica, kills, "replica")
         rollout_span = _roll_out(bench)
         bench.finish()
         users = bench.users
