@@ -2,7 +2,8 @@
 
 Each kill meets a container that has not been restarted before, so that no back-off is in the figure, and they fall on
 all parts of a probe's period. Users count as in `kubesim run`: what has no answer after two seconds was not served.
-A killed database takes some 11 s until the next kill, a replica 14 s, so that twenty of each take nine minutes.
+A killed database takes some 11 s until the next kill, a replica 14 s, so that twenty of each take nine minutes; in
+that is the killed Pod's replacement by a new one, which the availability meanwhile counts, too.
 """
 
 from __future__ import annotations
