@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from kubesim.api.kinds import STATEFUL_SET
 from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
-from kubesim.errors import UserError
+from kubesim.errors import ApiError, UserError
 from kubesim.faults.arguments import BadVersion, Nothing, PodTarget, SlowRegistry, SlowStart
 from kubesim.faults.kinds import FaultKind, Injection
 from kubesim.faults.targets import choose_pod, name_of, split_reference
 from kubesim.node.images import full_name
 from kubesim.node.simulated import SimRuntime
+from kubesim.sim.loop import SECOND
 
 _REGISTRY: Final = "registry"
 _DNS: Final = "dns"
 _BAD: Final = "-bad"
+_AGAIN_NS: Final = 5 * SECOND
 
 
 def _not_ready(cluster: Cluster, target: PodTarget, namespace: str) -> Injection:
@@ -61,8 +64,7 @@ def _slow_start(cluster: Cluster, slow: SlowStart, namespace: str) -> Injection:
 def _bad_version(cluster: Cluster, bad: BadVersion, namespace: str) -> Injection:
     own, space = split_reference(bad.of, namespace)
     obj = cluster.get(own, space)
-    container = obj["spec"]["template"]["spec"]["containers"][0]
-    image = container["image"]
+    image = _first_image(obj["spec"]["template"])
     if image.endswith(_BAD):
         raise UserError(f"{bad.of} has a bad version already")
     worse, subject = f"{image}{_BAD}", str(bad.of)
@@ -72,11 +74,38 @@ def _bad_version(cluster: Cluster, bad: BadVersion, namespace: str) -> Injection
 
     def undo() -> None:
         found = cluster.find(own, space)
-        if found is not None and found["spec"]["template"]["spec"]["containers"][0]["image"] == worse:
+        if found is not None and _first_image(found["spec"]["template"]) == worse:
             cluster.set_image(own, image, "", space)
         cluster.faults.note("heal", subject, "goes back to the version before")
+        _delete_stuck(cluster, own, space, worse)
 
     return Injection(subject, undo)
+
+
+def _first_image(template: Object) -> str:
+    image: str = template["spec"]["containers"][0]["image"]
+    return image
+
+
+def _delete_stuck(cluster: Cluster, own: str, space: str, worse: str) -> None:
+    """The part of going back that is left to people: a StatefulSet replaces no Pod until all before it are Ready, and
+    its Pod of a bad version never is. Goes on until its controller knows of the version before and makes no more.
+
+    Upstream: pkg/controller/statefulset/stateful_set_control.go:processReplica @v1.36; the documentation of
+    StatefulSets calls it a forced rollback.
+    """
+    obj = cluster.find(own, space)
+    if obj is None or obj["kind"] != STATEFUL_SET.kind or _first_image(obj["spec"]["template"]) == worse:
+        return
+    is_done = (obj.get("status") or {}).get("observedGeneration", 0) >= obj["metadata"]["generation"]
+    for pod in cluster.pods_of(own, space):
+        if _first_image(pod) == worse and "deletionTimestamp" not in pod["metadata"]:
+            try:
+                cluster.delete(f"pod/{pod['metadata']['name']}", pod["metadata"]["namespace"])
+            except ApiError:
+                is_done = False
+    if not is_done:
+        cluster.loop.timer(_AGAIN_NS, lambda: _delete_stuck(cluster, own, space, worse))
 
 
 def _stop_registry(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:

@@ -51,6 +51,8 @@ ROWS = [
     ("slowStart", SlowStart(of=API)),
     ("badVersion", BadVersion(of=API, how=Breakage("crashes"))),
     ("badVersion", BadVersion(of=API, how=Breakage("neverReady"))),
+    ("badVersion", BadVersion(of=DATABASE, how=Breakage("crashes"))),
+    ("badVersion", BadVersion(of=DATABASE, how=Breakage("neverReady"))),
     ("stopRegistry", Nothing()),
     ("slowRegistry", SlowRegistry()),
     ("stopDns", Nothing()),
