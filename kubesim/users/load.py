@@ -26,6 +26,8 @@ _PATH = "/api/vehicles"
 _TABLE, _COLUMN = "vehicles", "vin"
 _GET = HttpRequest("GET", _PATH)
 _CREATED = 201
+# Why a request failed that reached a server of another protocol.
+_NO_HTTP = "malformed"
 _NEVER_CONNECTED = ("refused", "unreachable", "unresolved")
 
 
@@ -153,7 +155,7 @@ class _Sent:
                 if reason in _NEVER_CONNECTED:
                     outcome = REFUSED
             else:
-                reason = str(answer.status)
+                reason = str(answer.status) if type(answer) is HttpReply else _NO_HTTP
             load.report.explain(self.number, reason)
             if self.vin and outcome == FAILED:
                 load.ledger.doubt(self.vin, now_ns)

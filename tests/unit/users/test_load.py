@@ -125,6 +125,18 @@ def test_no_endpoints_and_no_service_are_refusals(stack):
     assert (nowhere.report.overall().refused, nowhere.report.reasons) == (50, {"unresolved": 50})
 
 
+def test_a_server_of_another_protocol_serves_nobody(stack):
+    """What a database says that is still starting is no HTTP."""
+    lost = Load(stack.loop, stack.fabric, stack.chooser.stream("lost"), Plan("postgres.vehicles", port=5432), 1)
+    stack.database.kill()
+    start_database(stack)
+    lost.start()
+    stack.wait(4)
+
+    assert lost.report.reasons["malformed"] > 0
+    assert lost.report.overall().served == 0
+
+
 def test_a_lost_node_fails_by_timeout_and_doubts_its_writes(stack):
     """A request to a black hole is given up after two seconds; whether its write was done is unknown."""
     load = make_load(stack, write_percent=100)
