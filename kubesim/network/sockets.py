@@ -87,10 +87,12 @@ class Exchange:
             on_answer(self.message)
 
     def fail(self, error: NetError) -> None:
-        """The caller learns now that there is no answer."""
+        """The caller learns now that there is no answer; a connection made for this one call is closed with it."""
         if self.on_answer is not None:
             self.message = error
             self.finish()
+            if self.connection is not None and self.connection.is_single:
+                self.connection.close()
 
 
 @final

@@ -54,6 +54,20 @@ def test_an_address_that_is_nowhere_is_silent_until_the_timeout(plane):
     assert (failure(answer), seconds) == ("timeout", 2.0)
 
 
+def test_a_request_that_is_given_up_frees_its_connection(plane):
+    """A server that never answers does not hold the connections of those who have left."""
+    server, reached = silent_server(plane, "10.244.0.2")
+    client = plane.sockets("10.244.0.1")
+    held = []
+    client.request("10.244.0.2", 8080, "?", 2 * SECOND, held.append)
+    plane.wait(1)
+    waiting = server.connections(8080)
+    plane.wait(2)
+
+    assert (len(reached), failure(held[0])) == (1, "timeout")
+    assert (waiting, server.connections(8080)) == (1, 0)
+
+
 def test_the_end_of_the_server_resets_calls_at_once(plane):
     """A caller in the middle of a call hears of the server's end one latency later, not at its timeout."""
     client = plane.sockets("10.244.0.1")
