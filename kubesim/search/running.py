@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, final
 
 import msgspec
 
-from kubesim.checks import INVARIANTS, Checks, Violation, await_convergence
+from kubesim.checks import INVARIANTS, Checks, Violation
 from kubesim.cluster import Cluster, ClusterOptions, ready
 from kubesim.errors import UserError
 from kubesim.faults import Fired, Schedule, arm
@@ -132,7 +132,7 @@ class Stage:
             armed.heal_all()
             if self._attendance is not None:
                 self._attendance.come()
-            violation = await_convergence(cluster, setting.within_ns, setting.stays_ns)
+            violation = checks.converge(setting.within_ns, setting.stays_ns)
             if violation is None and loop.now_ns < start_ns + setting.lasts_ns:
                 loop.run_until(start_ns + setting.lasts_ns, self._is_broken)
             violation = checks.violation or violation or self._find_unserved(start_ns)

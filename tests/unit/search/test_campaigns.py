@@ -15,10 +15,11 @@ from kubesim.errors import UserError
 from kubesim.faults import Disturbance
 from kubesim.faults.arguments import Crash, Duration, Reference
 from kubesim.node.kubelet import Kubelet
-from kubesim.search import Campaign, Range, Totals, chains, reduce_failure
+from kubesim.search import Campaign, Range, Setting, Totals, Users, chains, reduce_failure
 from kubesim.search.finding import breaks
 from kubesim.search.journal import FILE, Journal, Order, digest_of, read_journal
 from kubesim.search.plan import CHAIN, Corpus
+from kubesim.search.running import Stage
 from kubesim.sim.loop import MINUTE
 from kubesim.testing.schedules import find_faults, targets_of
 
@@ -51,6 +52,17 @@ def first_failure(plan, schedules):
 def test_nothing_is_found_where_nothing_is_wrong(plan):
     """Three chains of schedules break no promise of the system as it is."""
     assert first_failure(plan, 3 * CHAIN) is None
+
+
+def test_what_can_only_be_judged_at_rest_is_judged():
+    """A write that a user was told is stored, and that no database has."""
+    stage = Stage(Setting(sources=("specs/stack.yaml",), users=Users(service="vehicle-api")))
+    stage.load.ledger.acknowledge("KSGHOST", stage.cluster.now_ns)
+
+    violation = stage.play(()).violation
+
+    assert violation is not None
+    assert violation.invariant == "writesKept"
 
 
 def falls_asleep(reconcile):
