@@ -61,9 +61,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
         return version()
     if arguments.command == "test":
-        from kubesim.cli.commands.testing import test
+        from kubesim.cli.commands.testing import search
 
-        return test(arguments)
+        return search(arguments)
     if arguments.command == "replay":
         from kubesim.cli.commands.replaying import replay_file
 

@@ -43,7 +43,7 @@ class _Campaign(NamedTuple):
     folder: Path
 
 
-def test(arguments: argparse.Namespace) -> int:
+def search(arguments: argparse.Namespace) -> int:
     """Search and report; returns the exit code.
 
     Raises:
