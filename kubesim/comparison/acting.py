@@ -128,8 +128,13 @@ class ComposeActor:
         self.hung[container.name] = self._host.now_ns
         return container.name
 
-    def _wake(self, _: Any) -> str:
-        hanging = [each for each in self._host.engine.containers.values() if each.hang is not None]
+    def _wake(self, target: PodTarget | None) -> str:
+        name = None if target is None else service_of(self._project, target.of).name
+        hanging = [
+            each
+            for each in self._host.engine.containers.values()
+            if each.hang is not None and name in (None, each.service.name)
+        ]
         if not hanging:
             raise NothingToDo("what hung has been restarted meanwhile")
         self._host.engine.wake(hanging[0])

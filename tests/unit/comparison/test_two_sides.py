@@ -8,10 +8,13 @@ import msgspec
 import pytest
 
 from kubesim.cluster import ClusterOptions
+from kubesim.comparison.acting import ComposeActor
 from kubesim.comparison.run import Given, compare
 from kubesim.comparison.story import plan_comparison
 from kubesim.compose.file import read_project
+from kubesim.compose.host import ComposeHost
 from kubesim.errors import UserError
+from kubesim.faults.arguments import PodTarget
 from kubesim.manifests import load
 from kubesim.scenario.file import read_scenario
 from kubesim.scenario.model import Users
@@ -133,6 +136,18 @@ def test_a_policy_of_no_leaves_a_crash_to_a_person(tmp_path):
     assert [(deed.text, deed.after_ns) for deed in row.compose.by_hand] == [
         ("docker compose up -d, for vehicle-api", 2 * MINUTE)
     ]
+
+
+def test_who_is_woken_is_who_was_meant():
+    """Not just the first one that hangs."""
+    host = ComposeHost(project_with())
+    host.up()
+    actor = ComposeActor(host)
+    api, database = PodTarget(of="deployment/vehicle-api"), PodTarget(of="statefulset/postgres")
+    for target in (database, api):
+        actor.act("hang", target)
+
+    assert [actor.act("wake", target) for target in (api, None)] == ["vehicles-vehicle-api-1", "vehicles-postgres-1"]
 
 
 def test_a_container_with_a_name_of_its_own_is_mended_as_well(tmp_path):
