@@ -23,7 +23,7 @@ from kubesim.http import reviews
 from kubesim.http.bodies import media_type, read_object, read_patch
 from kubesim.http.discovery import subresource_kind, subresource_verbs
 from kubesim.http.duplicates import duplicates_in
-from kubesim.http.negotiation import PROTOBUF, negotiate
+from kubesim.http.negotiation import PROTOBUF, Form, including, negotiate
 from kubesim.http.pace import Pace
 from kubesim.http.parameters import delete_options, list_options, write_options
 from kubesim.http.shapes import Shapes
@@ -90,7 +90,7 @@ class Answering:
 
     def _get(self, call: Call) -> Reply:
         target = call.target
-        form = negotiate(call.accept)
+        form = _form(call)
         options = list_options(call.query)
         request = Request("get", target.kind, target.namespace, target.name, target.subresource, None, options)
         obj = self._server.handle(request, call.identity)
@@ -98,7 +98,7 @@ class Answering:
 
     def _list(self, call: Call) -> Reply:
         target = call.target
-        form = negotiate(call.accept, is_list=True)
+        form = _form(call, is_list=True)
         options = _named(list_options(call.query), target.name)
         if "sendInitialEvents" in call.query:
             raise _list_invalid("sendInitialEvents", "sendInitialEvents is forbidden for list")
@@ -171,7 +171,7 @@ class Answering:
     def _shaped(self, call: Call, obj: Object, code: int) -> Reply:
         if obj.get("kind") == "Status":
             code = obj.get("code", 200)
-        return self._shapes.of_object(call.target.kind, obj, negotiate(call.accept))._replace(code=code)
+        return self._shapes.of_object(call.target.kind, obj, _form(call))._replace(code=code)
 
 
 def _settle(future: asyncio.Future[None]) -> None:
@@ -213,9 +213,14 @@ def _verb(method: str, target: Target) -> str:
     return verb
 
 
+def _form(call: Call, *, is_list: bool = False, has_table: bool = True) -> Form:
+    form = negotiate(call.accept, is_list=is_list, has_table=has_table)
+    return including(form, call.query.get("includeObject", ""))
+
+
 def _check_accept(call: Call) -> None:
     """Nothing is written where the answer could not be given; questions have no table."""
-    negotiate(call.accept, has_table=not reviews.is_review(call.target.kind))
+    _form(call, has_table=not reviews.is_review(call.target.kind))
 
 
 def _named(options: Options, name: str) -> Options:

@@ -9,22 +9,28 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from kubesim.errors import ApiError
+from kubesim.api.validation.field import go_quote
+from kubesim.errors import ApiError, bad_request
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 _AVAILABLE = f"{JSON}, {YAML}, {PROTOBUF}"
 _TABLE_VERSIONS = ("v1", "v1beta1")
+_INCLUDED = ("Metadata", "Object", "None")
 _PARTIAL = ("PartialObjectMetadata", "PartialObjectMetadataList")
 
 
 class Form(NamedTuple):
-    """The media type of an answer, and what it shows: objects as they are, `Table` or `PartialObjectMetadata`."""
+    """The media type of an answer, and what it shows: objects as they are, `Table` or `PartialObjectMetadata`.
+
+    `includes` says what of each object goes with its row of a table: Metadata, Object or None.
+    """
 
     media: str = JSON
     shape: str = ""
     version: str = "v1"
+    includes: str = "Metadata"
 
 
 AS_IS = Form()
@@ -82,3 +88,19 @@ def negotiate(accept: str, *, is_list: bool = False, has_table: bool = True) -> 
         if (shape == "Table" and has_table) or shape == _PARTIAL[is_list]:
             return Form(form, shape, version)
     raise not_acceptable()
+
+
+def including(form: Form, wanted: str) -> Form:
+    """A form with what a query's `includeObject` wants in a table.
+
+    Raises:
+        ApiError: 400, there is no such thing.
+
+    Upstream: apiserver/pkg/endpoints/handlers/response.go:optionsForTransform @v1.36
+    """
+    if form.shape != "Table" or not wanted:
+        return form
+    if wanted not in _INCLUDED:
+        why = f"includeObject: Invalid value: {go_quote(wanted)}: must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {why}")
+    return form._replace(includes=wanted)

@@ -27,7 +27,7 @@ from kubesim.http import identities, paths
 from kubesim.http.answering import Answering, Call
 from kubesim.http.control import PREFIX, Control
 from kubesim.http.encoding import Encoder
-from kubesim.http.negotiation import JSON, negotiate
+from kubesim.http.negotiation import JSON, including, negotiate
 from kubesim.http.pace import Pace
 from kubesim.http.parameters import is_true
 from kubesim.http.shapes import Shapes
@@ -210,7 +210,7 @@ class Serving:
         self, request: web.BaseRequest, target: Target, query: Mapping[str, str], accept: str
     ) -> web.StreamResponse:
         wish = read_watch(query, target.name)
-        form = negotiate(accept)
+        form = including(negotiate(accept), query.get("includeObject", ""))
         if len(self._watching.streams) >= WATCHES_MAX:
             raise too_many_requests("too many requests, please try again later.", 1)
         self._pace.catch_up()

@@ -82,12 +82,14 @@ class Shapes:
             return obj
         if form.shape == "Table":
             metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            return table_of(kind, [obj], metadata, form.version, self._loop.now_ns, has_columns=has_columns)
+            now_ns, includes = self._loop.now_ns, form.includes
+            return table_of(kind, [obj], metadata, form.version, now_ns, has_columns=has_columns, includes=includes)
         return _partial(obj, form.version)
 
     def _transformed_list(self, kind: Kind, listed: Object, form: Form) -> Object:
         if form.shape == "Table":
-            return table_of(kind, listed["items"], listed["metadata"], form.version, self._loop.now_ns)
+            items, metadata, now_ns = listed["items"], listed["metadata"], self._loop.now_ns
+            return table_of(kind, items, metadata, form.version, now_ns, includes=form.includes)
         items = [_partial(item, form.version) for item in listed["items"]]
         return {
             "kind": "PartialObjectMetadataList",

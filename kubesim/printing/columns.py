@@ -61,7 +61,7 @@ def table_of(
     api_version = f"meta.k8s.io/{version}"
     rows = []
     for obj in objects:
-        cells: Object = {"cells": row(obj, now_ns)}
+        cells: Object = {"cells": row(obj, now_ns), "object": None}
         if includes == "Metadata":
             cells["object"] = {
                 "kind": "PartialObjectMetadata",

@@ -59,6 +59,18 @@ REFUSED = {
     ),
     "a patch of no type": ("PATCH", f"{MAPS}/a", {}, {}, 415, "UnsupportedMediaType", "415: Unsupported Media Type"),
     "an answer in XML": ("GET", f"{MAPS}/a", None, {"Accept": "application/xml"}, 406, "NotAcceptable", XML),
+    "a table with what there is not": (
+        "GET",
+        f"{MAPS}?includeObject=All",
+        None,
+        {"Accept": TABLE},
+        400,
+        "BadRequest",
+        (
+            'Unable to convert to Table as requested: includeObject: Invalid value: "All": '
+            "must be 'Metadata', 'Object', 'None', or empty"
+        ),
+    ),
     "a question as a table": (
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
@@ -305,6 +317,21 @@ def test_a_table_of_one_object(ask, config_map):
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Data", "Age"]
     assert [row["cells"][:2] for row in table["rows"]] == [["a", 1]]
     assert table["rows"][0]["object"]["metadata"] == config_map["metadata"]
+
+
+@pytest.mark.parametrize(
+    "wanted, shown",
+    [("", ("PartialObjectMetadata", None)), ("Object", ("ConfigMap", {"k": "v"})), ("None", (None, None))],
+)
+@pytest.mark.parametrize("place", ["/a?", "?{}&", "?{}&watch=1&timeoutSeconds=1&"])
+def test_a_table_has_what_is_wanted_of_its_objects(ask, config_map, place, wanted, shown):
+    """The metadata, all or nothing; clients sort by what a row's object has."""
+    path = MAPS + place.format(f"fieldSelector=metadata.name%3D{config_map['metadata']['name']}")
+    table = ask("GET", f"{path}includeObject={wanted}", Accept=TABLE).json
+    (row,) = table.get("object", table)["rows"]
+    found = row["object"] or {}
+
+    assert (found.get("kind"), found.get("data")) == shown
 
 
 def test_large_answers_are_packed(ask):
