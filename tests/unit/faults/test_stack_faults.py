@@ -7,7 +7,7 @@ from fault_world import SECOND, seconds, strike
 
 from kubesim.api.conditions import is_condition_true
 from kubesim.cluster import Cluster, ready
-from kubesim.faults import FAULTS, arm
+from kubesim.faults import FAULTS
 from kubesim.faults.arguments import (
     BadVersion,
     Breakage,
@@ -171,4 +171,3 @@ def test_what_has_no_volume_or_database_is_spared(stack, name):
     armed = strike(stack, name, argument)
 
     assert armed.fired[0].why_not
-    assert arm is not None
