@@ -7,20 +7,20 @@ apimachinery/pkg/util/managedfields/scalehandler.go @v1.36
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubesim.api.objects import Object
 from kubesim.api.patch import apply_json_patch, apply_merge_patch
 from kubesim.api.requests import Request
+from kubesim.api.schema.check import find_problems
+from kubesim.api.schema.wire import decoding_error
 from kubesim.api.selectors import selector_text
 from kubesim.api.timestamps import to_time
 from kubesim.apiserver.decoding import check_name, typed_body
 from kubesim.apiserver.field_ledger import Owners
 from kubesim.apiserver.preconditions import check_uid
 from kubesim.apiserver.server import ApiServer, Identity
-from kubesim.errors import Cause, bad_request, conflict, invalid
+from kubesim.errors import Cause, conflict, invalid
 
-_VERSION, _KIND = "autoscaling/v1", "Scale"
+_VERSION, _KIND, _DEFINITION = "autoscaling/v1", "Scale", "io.k8s.api.autoscaling.v1.Scale"
 
 
 def get_scale(server: ApiServer, request: Request, _identity: Identity) -> Object:
@@ -50,19 +50,21 @@ def _scale_of(obj: Object) -> Object:
 def update_scale(server: ApiServer, request: Request, identity: Identity) -> Object:
     """PUT and PATCH: the workload with another size."""
     kind, name = request.kind, request.name
+    scale: Object = {}
     if request.verb == "update":
-        _check_type(_replicas(typed_body(request.body, _VERSION, _KIND)))
+        scale = typed_body(request.body, _VERSION, _KIND)
+        _check_types(scale)
     old = server.existing(kind, request.namespace, name)
     before, live = old["metadata"], _scale_of(old)
     owners: Owners | None = None
-    if request.verb == "update":
-        scale = typed_body(request.body, _VERSION, _KIND)
-    elif request.options.patch_type == "apply":
-        scale, owners = _applied(server, request, old, live)
-    elif request.options.patch_type == "json":
-        scale = apply_json_patch(live, request.body)
-    else:
-        scale = apply_merge_patch(live, request.body)
+    if request.verb == "patch":
+        if request.options.patch_type == "apply":
+            scale, owners = _applied(server, request, old, live)
+        elif request.options.patch_type == "json":
+            scale = apply_json_patch(live, request.body)
+        else:
+            scale = apply_merge_patch(live, request.body)
+        _check_types(scale)
     given = scale.get("metadata") or {}
     check_name(request, given)
     replicas = _size(scale, name)
@@ -80,27 +82,19 @@ def update_scale(server: ApiServer, request: Request, identity: Identity) -> Obj
 
 
 def _size(scale: Object, name: str) -> int:
-    """Raise 400 or 422 where the size is no number of replicas."""
-    replicas = _replicas(scale)
-    _check_type(replicas)
+    """Raise 422 where the size is no number of replicas."""
+    replicas: int = (scale.get("spec") or {}).get("replicas") or 0
     if replicas < 0:
         detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid("Scale", "autoscaling", name, (Cause("FieldValueInvalid", "spec.replicas", detail),))
-    size: int = replicas
-    return size
+    return replicas
 
 
-def _replicas(scale: Object) -> Any:
-    return (scale.get("spec") or {}).get("replicas", 0)
-
-
-def _check_type(replicas: Any) -> None:
-    if type(replicas) is not int:
-        given_type = "string" if isinstance(replicas, str) else "number"
-        raise bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: '
-            f"json: cannot unmarshal {given_type} into Go struct field ScaleSpec.spec.replicas of type int32"
-        )
+def _check_types(scale: Object) -> None:
+    """Raise 400 where the decoder would not take it."""
+    error = decoding_error("v1", _KIND, find_problems(scale, _DEFINITION), strict=False)
+    if error is not None:
+        raise error
 
 
 # --- who owns the size ---
