@@ -69,7 +69,7 @@ def apply_config(server: ApiServer, request: Request, identity: Identity) -> Obj
     obj, owners = merged(server, request, target)
     if obj is None:
         obj = target.live
-    metadata = obj["metadata"]
+    metadata = obj.get("metadata") or {}
     if old is None:
         if metadata.get("uid"):
             why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
@@ -125,7 +125,8 @@ def _check_config(config: Any, target: Target) -> None:
         what = "array" if isinstance(config, list) else "string" if isinstance(config, str) else "number"
         why = f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
-    given_version, given_kind = config.get("apiVersion") or "", config.get("kind") or ""
+    given = (config.get(name) for name in ("apiVersion", "kind"))
+    given_version, given_kind = (text if isinstance(text, str) else "" for text in given)
     group, _, version = given_version.rpartition("/")
     named = f"{group}/{version}, Kind={given_kind}"
     if (given_version, given_kind) != (target.api_version, target.kind):

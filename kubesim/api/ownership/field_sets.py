@@ -32,10 +32,17 @@ def value_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).translate(_HTML)
 
 
-@lru_cache(_TEXTS)
 def key_element(keys: tuple[tuple[str, Any], ...]) -> str:
     """The element of a list's item with these key fields, which are sorted by name."""
-    return "k:{" + ",".join(f'"{name}":{value_text(value)}' for name, value in keys) + "}"
+    return "k:{" + ",".join(f'"{name}":{_key_text(value)}' for name, value in keys) + "}"
+
+
+def _key_text(value: Any) -> str:
+    return value_text(value) if isinstance(value, dict | list) else _scalar_text(value)
+
+
+# Typed, for true is 1 in Python.
+_scalar_text = lru_cache(_TEXTS, typed=True)(value_text)
 
 
 def value_element(value: Any) -> str:

@@ -24,6 +24,10 @@ UNTYPED = (
     "failed to create typed patch object (/; /v1, Kind=Secret): .metadata.name: expected string, "
     "got &value.valueUnstructured{Value:12}"
 )
+UNNAMED = (
+    "failed to create typed patch object (/p; /v1, Kind=Pod): .spec.containers[name=[1]].name: expected string, "
+    "got &value.valueUnstructured{Value:[]interface {}{1}}"
+)
 CONVERT = (
     "failed to convert new object (default/{0}; {1}) to proper version: unable to convert unstructured object to {1}: "
 )
@@ -149,3 +153,57 @@ def test_true_is_not_one(world):
     code, _ = world.ask("PATCH", f"{BUDGETS}/b?fieldManager=m", body, "apply-patch")
 
     assert code == 409
+
+
+REFUSED = {
+    "an applied object without metadata": (
+        ("PATCH", f"{SECRETS}/s?fieldManager=m", {**_secret("MQ=="), "metadata": None}, "apply-patch"),
+        (400, "the name of the object (s based on URL) was undeterminable: name must be provided"),
+    ),
+    "an applied version that is no text": (
+        ("PATCH", f"{SECRETS}/s?fieldManager=m", {**_secret("MQ=="), "apiVersion": [1]}, "apply-patch"),
+        (400, "invalid object type: /, Kind=Secret"),
+    ),
+    "an applied key that is no scalar": (
+        (
+            "PATCH",
+            f"{PODS}/p?fieldManager=m",
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": [1]}]}},
+            "apply-patch",
+        ),
+        (
+            500,
+            UNNAMED,
+        ),
+    ),
+    "the spec of a scale that is no object": (
+        ("PUT", f"{SETS}/none/scale", {"metadata": {"name": "none"}, "spec": 5}),
+        (400, READ_AS_SCALE.replace("string", "number") + "Scale.spec of type v1.ScaleSpec"),
+    ),
+    "the metadata of a scale that are no object": (
+        ("PUT", f"{SETS}/none/scale", {"metadata": "none", "spec": {}}),
+        (400, f"{READ_AS_SCALE}Scale.metadata of type v1.ObjectMeta"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "answered"), REFUSED.values(), ids=REFUSED)
+def test_what_has_the_wrong_type_is_refused_in_words(world, asked, answered):
+    """In the decoder's, as far as it comes; nothing is recorded of these bodies."""
+    code, answer = world.ask(*asked)
+
+    assert (code, answer["message"]) == answered
+
+
+def test_a_number_reads_the_same_whatever_was_read_before(world):
+    """In Python true is 1, and the texts of keys are remembered."""
+    container = {"name": "c", "image": "i", "ports": [{"containerPort": True}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+    first, _ = world.ask("PATCH", f"{PODS}/p?fieldManager=m", pod, "apply-patch")
+    valid = {**container, "ports": [{"containerPort": 1}]}
+    pod = {**pod, "spec": {"containers": [valid]}}
+    second, answer = world.ask("PATCH", f"{PODS}/p?fieldManager=m", pod, "apply-patch")
+
+    owned = world.server.ledger.shown(answer)["metadata"]["managedFields"][0]["fieldsV1"]
+    ports = owned["f:spec"]["f:containers"]['k:{"name":"c"}']["f:ports"]
+    assert (first, second, list(ports)) == (500, 200, ['k:{"containerPort":1,"protocol":"TCP"}'])
