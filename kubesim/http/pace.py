@@ -152,11 +152,15 @@ class Pace:
             return
         is_hurried = self._is_hurried
         target_ns = self._active_ns + QUIET_NS if is_hurried else self._present_ns()
-        is_behind = self._slice(target_ns)
-        if is_hurried or target_ns - self.loop.now_ns > _LAG_MAX_NS:
-            # What the machine cannot keep up with makes virtual time slower, not the answers late.
-            self._rebase()
-        self._arm(is_at_once=is_behind)
+        is_behind = True
+        try:
+            is_behind = self._slice(target_ns)
+        finally:
+            # A callback that fails is logged by asyncio, and time goes on.
+            if is_hurried or target_ns - self.loop.now_ns > _LAG_MAX_NS:
+                # What the machine cannot keep up with makes virtual time slower, not the answers late.
+                self._rebase()
+            self._arm(is_at_once=is_behind)
 
     def _arm(self, *, is_at_once: bool = False) -> None:
         self._disarm()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -86,6 +87,24 @@ def test_time_passes_at_its_speed(speed):
     most_ns = speed * (time.monotonic_ns() - early_ns)
 
     assert least_ns - 1 <= loop.now_ns <= most_ns + 1
+
+
+def test_time_goes_on_after_a_failure(paused, caplog):
+    """What fails in the simulation is logged, and what is due after it still happens by itself."""
+    happened = threading.Event()
+
+    def fail(_):
+        raise ValueError("of the test's")
+
+    def post(cluster):
+        cluster.loop.post(1, fail, None)
+        cluster.loop.post(2, lambda _: happened.set(), None)
+
+    paused.call(post)
+    paused.set_speed(1)
+
+    assert happened.wait(20)
+    assert "of the test's" in caplog.text
 
 
 def test_speed_and_quiet_in_python(paused):
