@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, final
 
 import aiohttp
@@ -134,7 +134,7 @@ class Connection:
         except aiohttp.WSServerHandshakeError as error:
             raise ApiError(error.status, "", error.message) from error
 
-    async def stream(self, path: str, query: dict[str, str]) -> AsyncIterator[Object]:
+    async def stream(self, path: str, query: dict[str, str]) -> AsyncGenerator[Object, None]:
         """The events of a watch, until the server ends it.
 
         Raises:
@@ -142,14 +142,14 @@ class Connection:
             OSError, aiohttp.ClientError: the connection is lost.
         """
         response = await self._open(HttpForm("GET", path, query, None, JSON), _NO_TIMEOUT)
-        raw = response.response
         if response.status >= 400:
             raise _error_of(response.status, (await response.read()).decode(errors="replace"))
         rest = b""
-        async for chunk in raw.content.iter_any():
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield json.loads(line)
+        async with response.response as raw:
+            async for chunk in raw.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield json.loads(line)
 
     async def _send(self, form: HttpForm) -> Object:
         response = await self._open(form, _TIMEOUT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from typing import Final, NamedTuple, final
 
 import aiohttp
@@ -120,13 +121,14 @@ class Mirror:
         """Take events until the server ends the watch; returns the revision to go on from."""
         query = {"watch": "true", "resourceVersion": revision, "allowWatchBookmarks": "true"}
         try:
-            async for event in self._connection.stream(path_of(kind), query):
-                obj = event["object"]
-                if event["type"] == "ERROR":
-                    raise ApiError(obj.get("code", 500), obj.get("reason", ""), obj.get("message", ""))
-                revision = obj["metadata"]["resourceVersion"]
-                if event["type"] != "BOOKMARK":
-                    self._take(Change(event["type"], kind, obj))
+            async with aclosing(self._connection.stream(path_of(kind), query)) as events:
+                async for event in events:
+                    obj = event["object"]
+                    if event["type"] == "ERROR":
+                        raise ApiError(obj.get("code", 500), obj.get("reason", ""), obj.get("message", ""))
+                    revision = obj["metadata"]["resourceVersion"]
+                    if event["type"] != "BOOKMARK":
+                        self._take(Change(event["type"], kind, obj))
         except _LOST:
             pass
         return revision
