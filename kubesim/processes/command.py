@@ -135,7 +135,7 @@ def plan_command(
         translate = _translator(machine, pod["metadata"]["namespace"], volumes)
         environment = {name: translate(value) if name != "PATH" else value for name, value in environment.items()}
         words = [translate(word) for word in words]
-    mounts = [*_own_files(machine, pod, config, (uid, gid)), *volumes]
+    mounts = [*_own_files(machine, pod, config, (uid, gid)), *_prepared(machine, program), *volumes]
     directory = spec.get("workingDir") or "/"
     return Command(tuple(words), environment, directory, uid, gid, hostname, ip, tuple(mounts))
 
@@ -160,6 +160,12 @@ def _own_files(machine: Machine, pod: Object, config: ContainerConfig, user: tup
         # Of a container's own layer, what is written most: the machine's folder is not for that.
         Mount(temporary, "/tmp", is_read_only=False),
     ]
+
+
+def _prepared(machine: Machine, program: Program) -> list[Mount]:
+    """What was made for the image beforehand, where it was made: the folder may lie in /tmp, which is hidden."""
+    place = machine.folder.templates
+    return [Mount(place, str(place), is_read_only=True)] if program.prepare else []
 
 
 def _translator(machine: Machine, namespace: str, mounts: Sequence[Mount]) -> Callable[[str], str]:

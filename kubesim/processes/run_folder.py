@@ -37,6 +37,7 @@ class RunFolder:
         self.volumes = path / "volumes"
         self.host_paths = path / "host"
         self.staging = path / "staging"
+        self.templates = path / "templates"
 
     @classmethod
     def create(cls) -> RunFolder:
@@ -55,7 +56,8 @@ class RunFolder:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(mode=0o700)
             folder = cls(path)
-            for part in (folder.logs, folder.pods, folder.volumes, folder.host_paths, folder.staging):
+            parts = (folder.logs, folder.pods, folder.volumes, folder.host_paths, folder.staging, folder.templates)
+            for part in parts:
                 part.mkdir()
         except OSError as error:
             raise UserError(f"{path}: cannot be made: {(error.strerror or 'unknown').lower()}") from error

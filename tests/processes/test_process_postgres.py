@@ -64,6 +64,7 @@ def test_a_killed_database_comes_back_with_its_rows(tmp_path):
         stack.cluster.apply(write_manifests(tmp_path, DATABASE))
         is_ready = ready("pod/db-0")
         assert stack.pacer.run(stack.pacer.wall_ns() + 90 * SECOND, lambda: is_ready.holds(stack.cluster))
+        log = stack.container_of("pod/db-0").log.path.read_text()
         sql(stack, "CREATE TABLE vehicles (vin text); INSERT INTO vehicles VALUES ('first'), ('second')")
 
         stack.cluster.crash("pod/db-0", exit_code=137)
@@ -75,3 +76,5 @@ def test_a_killed_database_comes_back_with_its_rows(tmp_path):
         assert stack.pacer.run(stack.pacer.wall_ns() + 90 * SECOND, is_back)
         assert sql(stack, "SELECT current_user, count(*) FROM vehicles") == "fleet|2\n"
         assert [*rows_of(stack.containers(), "vehicles", "vin")] == ["first", "second"]
+        assert "will be initialized" not in log, "that was done while the cluster was made"
+        assert sql(stack, "SHOW recovery_init_sync_method") == "syncfs\n", "a start waits for the disk once"
