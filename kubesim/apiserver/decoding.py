@@ -12,7 +12,7 @@ import msgspec
 
 from kubesim.api.kinds import EVENTS_K8S_IO_EVENT, find_kind
 from kubesim.api.objects import Object
-from kubesim.api.patch.values import go_text
+from kubesim.api.patch.values import go_text, not_of_type
 from kubesim.api.requests import Options, Request
 from kubesim.api.schema.check import decoded, find_problems, is_clean
 from kubesim.api.schema.walk import Problem
@@ -31,6 +31,7 @@ _WRONG_TYPE = re.compile(r"json: cannot unmarshal (\w+)(?: (\S+))? into Go struc
 _GO_KINDS = {"array": "slice", "object": "map", "number": "int64"}
 _SCHEME = '"pkg/runtime/scheme.go:111"'
 _FIRST_OF_METADATA = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp")
+TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _NAMELESS = "the name of the object"
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
@@ -113,8 +114,10 @@ def typed_body(body: Object, api_version: str, kind: str) -> Object:
     """The body as an object of this kind, which it may leave unsaid.
 
     Raises:
-        ApiError: 400, it says that it is something else.
+        ApiError: 400, it says that it is something else, or is no object.
     """
+    if not isinstance(body, dict):
+        raise unrecognized(kind, not_of_type(body, TYPE_META))
     given_version, given_kind = body.get("apiVersion"), body.get("kind")
     if given_kind == kind and given_version == api_version:
         return body
@@ -122,6 +125,12 @@ def typed_body(body: Object, api_version: str, kind: str) -> Object:
     if given_kind != kind or given_version != api_version:
         raise _wrong_kind(kind, api_version, given_kind, given_version)
     return {**body, "apiVersion": api_version, "kind": kind}
+
+
+def unrecognized(kind: str, why: str) -> ApiError:
+    """400: of a body it cannot be said what it is. Upstream: serializer/json/json.go:Decode @v1.36"""
+    what = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind"
+    return bad_request(f"{what}; json parse error: {why}")
 
 
 def _wrong_kind(kind: str, api_version: str, given_kind: str, given_version: str) -> ApiError:

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from kubesim.api.patch.values import json_type, not_of_type, require_object
 from kubesim.api.requests import PatchType
+from kubesim.apiserver.decoding import TYPE_META, unrecognized
 from kubesim.errors import ApiError, bad_request
 from kubesim.http.negotiation import JSON, PROTOBUF, YAML, unsupported_media_type
 
@@ -44,19 +46,15 @@ def read_object(body: bytes, content_type: str, kind: str) -> dict[str, Any]:
         try:
             value = msgspec.json.decode(body)
         except (ValueError, RecursionError) as error:
-            raise _unrecognized(kind, f"json parse error: {go_syntax_error(body, error)} ({_shown(body)})") from None
+            raise unrecognized(kind, f"{go_syntax_error(body, error)} ({_shown(body)})") from None
     else:
         raise unsupported_media_type()
     if not isinstance(value, dict):
-        struct = (
-            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-        )
-        why = f"json: cannot unmarshal {_go_kind(value)} into Go value of type {struct}"
-        raise _unrecognized(kind, f"json parse error: {why}")
+        raise unrecognized(kind, not_of_type(value, TYPE_META))
     for name in ("kind", "apiVersion"):
         if not isinstance(value.get(name, ""), str | None):
             where = f"Go struct field .{name} of type string"
-            raise _unrecognized(kind, f"json parse error: json: cannot unmarshal {_go_kind(value[name])} into {where}")
+            raise unrecognized(kind, f"json: cannot unmarshal {json_type(value[name])} into {where}")
     return value
 
 
@@ -77,8 +75,7 @@ def read_patch(body: bytes, content_type: str) -> tuple[PatchType, Any]:
         except (ValueError, RecursionError) as error:
             raise bad_request(f"error decoding patch: {go_syntax_error(body, error)}") from None
     if patch_type != "json" and not isinstance(value, dict):
-        into = "Go value of type map[string]interface {}"
-        raise bad_request(f"error decoding patch: json: cannot unmarshal {_go_kind(value)} into {into}")
+        require_object(value, "error decoding patch: ")
     return patch_type, value
 
 
@@ -103,12 +100,6 @@ def go_syntax_error(body: bytes, error: Exception) -> str:
     return f"invalid character '{character}' {where}"
 
 
-def _unrecognized(kind: str, why: str) -> ApiError:
-    return bad_request(
-        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {why}"
-    )
-
-
 def _shown(body: bytes) -> str:
     """Upstream: apiserver/pkg/endpoints/handlers/rest.go:summarizeData @v1.36"""
     if not body:
@@ -117,16 +108,6 @@ def _shown(body: bytes) -> str:
         text = body[:_SHOWN_BYTES].decode("utf-8", "replace")
         return f"{text} ..." if len(body) > _SHOWN_BYTES else text
     return body[:_SHOWN_BYTES].hex()
-
-
-def _go_kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "null" if value is None else "object"
 
 
 def _read_yaml(body: bytes) -> Any:

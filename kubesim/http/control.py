@@ -1,10 +1,15 @@
-"""The simulator's own paths, apart from Kubernetes': time, and what is not an object. JSON in, JSON out.
+"""The simulator's own paths, apart from Kubernetes': time and faults. JSON in, JSON out.
 
 GET  /kubesim/v1/time                                what time it is
 POST /kubesim/v1/time {"speed": 60}                  1, 60, 0.5 or "max"
 POST /kubesim/v1/time {"paused": true}
 POST /kubesim/v1/time/step {"seconds": 10}           let time pass, also in a pause
 POST /kubesim/v1/time/run-until-quiet {"within": 600}
+
+GET    /kubesim/v1/faults/catalogue                  what can be done
+GET    /kubesim/v1/faults                            what is on
+POST   /kubesim/v1/faults {"losePower": {"node": "node-1"}, "for": "90s"}
+DELETE /kubesim/v1/faults/1                          end one, or without a number all
 """
 
 from __future__ import annotations
@@ -15,7 +20,8 @@ from typing import Any, Final, final
 import msgspec
 
 from kubesim.api.timestamps import to_micro_time
-from kubesim.errors import ApiError, bad_request
+from kubesim.errors import ApiError, UserError, bad_request
+from kubesim.http.faults import Faults, catalogue, read_wish
 from kubesim.http.pace import MAX, Pace
 from kubesim.http.statuses import Reply, json, method_not_allowed
 from kubesim.http.targets import resource_not_found
@@ -31,27 +37,41 @@ _WITHIN_S: Final = 3600
 class Control:
     """What can be asked of the simulation itself."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, faults: Faults) -> None:
         self._pace = pace
+        self._faults = faults
 
     async def answer(self, method: str, path: str, body: bytes) -> Reply:
         """The answer to a path below `PREFIX`.
 
         Raises:
-            ApiError: 400, 404 or 405.
+            ApiError: 400, 404, 405 or 409.
         """
-        what = path.removeprefix(PREFIX).strip("/")
-        if what == "time" and method in ("GET", "HEAD"):
+        what, _, rest = path.removeprefix(PREFIX).strip("/").partition("/")
+        if what == "time":
+            return await self._answer_time(method, rest, body)
+        if what == "faults":
+            self._pace.catch_up()
+            try:
+                return self._answer_faults(method, rest, body)
+            finally:
+                self._pace.nudge()
+        raise resource_not_found()
+
+    # --- time ---
+
+    async def _answer_time(self, method: str, what: str, body: bytes) -> Reply:
+        if not what and method in ("GET", "HEAD"):
             return json(self._time())
-        if what not in ("time", "time/step", "time/run-until-quiet"):
+        if what not in ("", "step", "run-until-quiet"):
             raise resource_not_found()
         if method != "POST":
             raise method_not_allowed()
         wish = _read(body)
-        if what == "time":
+        if not what:
             self._set(wish)
             return json(self._time())
-        if what == "time/step":
+        if what == "step":
             passed_ns = await self._pace.advance(_seconds(wish, "seconds", None))
         else:
             passed_ns = await self._pace.advance(_seconds(wish, "within", _WITHIN_S), until_quiet=True)
@@ -80,6 +100,32 @@ class Control:
             self._pace.pause()
         elif paused is False:
             self._pace.resume()
+
+    # --- faults ---
+
+    def _answer_faults(self, method: str, what: str, body: bytes) -> Reply:
+        faults = self._faults
+        if method in ("GET", "HEAD") and what in ("", "catalogue"):
+            return json({"faults": catalogue() if what else faults.active()})
+        if what and not what.isdecimal():
+            raise resource_not_found()
+        if method == "DELETE":
+            if not what:
+                return json({"ended": faults.heal_all()})
+            ended = faults.heal(int(what))
+            if ended is None:
+                raise ApiError(404, "NotFound", f"no fault {what} is on")
+            return json({"ended": [ended]})
+        if method != "POST" or what:
+            raise method_not_allowed()
+        try:
+            wish = read_wish(_read(body))
+        except UserError as error:
+            raise bad_request(str(error)) from error
+        try:
+            return json(faults.inject(wish))._replace(code=201)
+        except UserError as error:
+            raise ApiError(409, "Conflict", str(error)) from error
 
 
 def read_speed(value: Any) -> float:

@@ -69,3 +69,8 @@ def refuse_anonymous(verb: str, plural: str, group: str, namespace: str) -> ApiE
     why = f'User "{ANONYMOUS}" cannot {verb} resource "{plural}" in API group "{group}"{where}'
     qualified = f"{plural}.{group}" if group else plural
     return ApiError(403, "Forbidden", f"{qualified} is forbidden: {why}", kind=plural, group=group)
+
+
+def refuse_anonymous_path(verb: str, path: str) -> ApiError:
+    """403 for somebody without credentials, at a path that is no resource's."""
+    return ApiError(403, "Forbidden", f'forbidden: User "{ANONYMOUS}" cannot {verb} path "{path}"')

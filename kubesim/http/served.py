@@ -18,6 +18,8 @@ from kubesim.api.timestamps import EPOCH
 from kubesim.cluster import Cluster
 from kubesim.errors import UserError
 from kubesim.http.activity import Activity
+from kubesim.http.control import Control
+from kubesim.http.faults import Faults, read_wish
 from kubesim.http.pace import MAX, Pace
 from kubesim.sim.loop import SECOND
 
@@ -60,6 +62,7 @@ class Endpoint:
         from kubesim.http.serving import Serving
 
         self.pace = Pace(cluster.loop, Activity(cluster.store), speed)
+        self.faults = Faults(cluster)
         self._server = cluster.plane.server
         self._compaction: asyncio.TimerHandle | None = None
         certificates = tls = None
@@ -69,7 +72,9 @@ class Endpoint:
             certificates = make_certificates(LOOPBACK)
             tls = server_context(certificates)
         self._certificates = certificates
-        self._serving = Serving(cluster.plane.server, cluster.data_plane, self.pace, tls)
+        self._serving = Serving(
+            cluster.plane.server, cluster.data_plane, self.pace, Control(self.pace, self.faults), tls
+        )
 
     @property
     def url(self) -> str:
@@ -149,6 +154,28 @@ class ServedCluster:
                 self._endpoint.pace.nudge()
 
         return self._await(carried_out())
+
+    def inject(self, fault: str, argument: Any = None, *, seconds: float | None = None) -> dict[str, Any]:
+        """Do a fault of the catalogue now, as in `inject("losePower", {"node": "node-1"}, seconds=90)`.
+
+        Returns what it was done to and, where it lasts, its `id`; without `seconds` it lasts until it is healed.
+
+        Raises:
+            UserError: there is no such fault, the argument is wrong, or it cannot be done now.
+            ApiError: the API server refuses it.
+        """
+        span = {} if seconds is None else {"for": f"{seconds}s"}
+        wish = read_wish({fault: argument, **span})
+        return self.call(lambda _: self._endpoint.faults.inject(wish))
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults that are on, as `inject` has returned them."""
+        return self.call(lambda _: self._endpoint.faults.active())
+
+    def heal(self, number: int | None = None) -> None:
+        """End the fault with this `id`, if it is on still; without one all that are."""
+        faults = self._endpoint.faults
+        self.call(lambda _: faults.heal_all() if number is None else faults.heal(number))
 
     def set_speed(self, speed: float) -> None:
         """Virtual seconds a second, or `MAX`; ends a pause."""

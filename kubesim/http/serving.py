@@ -82,7 +82,14 @@ _target = lru_cache(8192)(read_path)
 class Serving:
     """One API server on one socket."""
 
-    def __init__(self, server: ApiServer, data_plane: DataPlane, pace: Pace, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        data_plane: DataPlane,
+        pace: Pace,
+        control: Control,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._pace = pace
         self._streaming = Streaming(server, data_plane, pace)
         self._tls = tls
@@ -90,7 +97,7 @@ class Serving:
         shapes = Shapes(server, encoder)
         self._answering = Answering(server, pace, shapes)
         self._watching = Watching(server, encoder, shapes)
-        self._control = Control(pace)
+        self._control = control
         self._http: _Server | None = None
         self._listener: asyncio.Server | None = None
         self.address = ("", 0)
@@ -153,7 +160,8 @@ class Serving:
             identity = self._identity(request)
             return await self._resource(request, target, _query(query), identity)
         if path.startswith(PREFIX):
-            self._identity(request)
+            if self._identity(request).user == identities.ANONYMOUS:
+                raise identities.refuse_anonymous_path(request.method.lower(), path)
             return _response(request, await self._control.answer(request.method, path, await _body(request)))
         if request.method not in ("GET", "HEAD"):
             if paths.answer(path, query, "", "", "") is None:

@@ -48,16 +48,21 @@ class StateFile:
         self._lines = 0
         self._file: BinaryIO | None = None
         try:
-            self._lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.is_new = not path.exists()
-            if not self.is_new:
-                self._read(path.read_bytes())
+            self._lock = _Lock(path.with_name(f".{path.name}.lock"))
         except BlockingIOError as error:
             raise UserError(f"{path}: another kubesim serves from it; end that first") from error
         except OSError as error:
-            why = (error.strerror or "unknown").lower()
-            raise UserError(f"{path}: cannot be used for the state: {why}; name another file") from error
+            raise _unusable(path, error) from error
+        try:
+            self.is_new = not path.exists()
+            if not self.is_new:
+                self._read(path.read_bytes())
+        except OSError as error:
+            self._lock.release()
+            raise _unusable(path, error) from error
+        except UserError:
+            self._lock.release()
+            raise
 
     def _read(self, content: bytes) -> None:
         first, *lines = content.split(b"\n")
@@ -126,7 +131,35 @@ class StateFile:
         if self._file is not None:
             self._file.close()
             self._file = None
-        os.close(self._lock)
+        self._lock.release()
+
+
+@final
+class _Lock:
+    """A file that one process at a time has; it is gone when nobody has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        while True:
+            self._number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if path.exists() and os.path.samestat(os.fstat(self._number), path.stat()):
+                    return
+            except OSError:
+                os.close(self._number)
+                raise
+            # Whoever had it has removed it since it was opened here.
+            os.close(self._number)
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
+        os.close(self._number)
+
+
+def _unusable(path: Path, error: OSError) -> UserError:
+    why = (error.strerror or "unknown").lower()
+    return UserError(f"{path}: cannot be used for the state: {why}; name another file")
 
 
 def _line(revision: int, resource: str, namespace: str, name: str, obj: Any) -> bytes:

@@ -53,6 +53,10 @@ def _run_http(worker: PodWorker, facts: ContainerFacts, action: Object, of: str)
     shown = f"HTTP lifecycle hook ({request.path}) {of}"
     if isinstance(answer, NetError):
         return f"{shown} {answer.text}"
-    if isinstance(answer, HttpReply) and not 200 <= answer.status < 400:
+    if not isinstance(answer, HttpReply):
+        # As in a probe.
+        url = f"http://{host}:{port}{request.path if request.path.startswith('/') else '/' + request.path}"
+        return f'{shown} Get "{url}": EOF'
+    if not 200 <= answer.status < 400:
         return f"{shown} HTTP lifecycle hook failed with statuscode: {answer.status}"
     return None

@@ -361,9 +361,11 @@ class ContainerProbes:
                 on_outcome("failure", f'Get "{url}": {_http_error(answer, host, port)}')
             elif isinstance(answer, HttpReply) and 200 <= answer.status < 400:
                 on_outcome("success", "")
+            elif isinstance(answer, HttpReply):
+                on_outcome("failure", f"HTTP probe failed with statuscode: {answer.status}")
             else:
-                status = answer.status if isinstance(answer, HttpReply) else 500
-                on_outcome("failure", f"HTTP probe failed with statuscode: {status}")
+                # What speaks another language hangs up on a request that it does not understand.
+                on_outcome("failure", f'Get "{url}": EOF')
 
         request = HttpRequest("GET", path, None, http_headers(action, "kube-probe/1.36"))
         self.worker.node.network.probe(host, port, request, timeout_ns, on_answer)

@@ -46,6 +46,8 @@ _CANNOT_CONNECT_NOW = "57P03"
 _STARTING = Rejected(_CANNOT_CONNECT_NOW, "FATAL: the database system is starting up")
 _STOPPING = Rejected(_CANNOT_CONNECT_NOW, "FATAL: the database system is shutting down")
 _ENDED = Rejected("57P01", "FATAL: terminating connection due to administrator command")
+# To whoever speaks another language; upstream hangs up with a line in its log.
+_NO_PACKET = Rejected("08P01", "invalid length of startup packet")
 _TOO_MANY = Rejected("53300", "FATAL: sorry, too many clients already")
 _NO_SPACE = Rejected("53100", 'could not extend file "base/16384/2619": No space left on device')
 _DONE = Rows()
@@ -256,6 +258,8 @@ class PostgresProgram:
                 self._process.after(COMMIT_NS + self._volume.added_ns, lambda: self._finish_commit(message, on_answer))
         elif type(message) is Startup:
             on_answer(self._admit(message))
+        else:
+            on_answer(_NO_PACKET)
 
     def _finish_commit(self, statement: Statement, on_answer: OnAnswer) -> None:
         trouble = self._volume.trouble

@@ -86,6 +86,17 @@ def test_nobody_in_particular_is_forbidden(ask):
     assert ask("/version", is_admin=False)[1]["minor"] == "36"
 
 
+@pytest.mark.parametrize("body", [None, {"paused": True}], ids=["asking", "setting"])
+def test_nobody_in_particular_has_no_say_over_time(ask, body):
+    """Nor over faults: what is the simulation's own needs credentials as a resource does."""
+    code, status = ask("/kubesim/v1/time", is_admin=False, body=body)
+    verb = "get" if body is None else "post"
+
+    assert (code, status["reason"]) == (403, "Forbidden")
+    assert status["message"] == f'forbidden: User "system:anonymous" cannot {verb} path "/kubesim/v1/time"'
+    assert ask("/kubesim/v1/time", is_admin=True, body=body)[0] == 200
+
+
 def test_who_is_known_may_be_another(ask):
     """The administrator can ask as anybody; who has no credentials cannot become somebody so."""
     _, review = ask(WHO, is_admin=True, body={}, impersonated="eve")

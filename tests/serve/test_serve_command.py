@@ -72,6 +72,21 @@ def test_a_cluster_goes_on_after_a_crash(serve, tmp_path):
     assert {pod["status"]["phase"] for pod in after} == {"Running"}
     assert (third.wait(30), "another kubesim serves from it" in third.stderr.read()) == (2, True)
     assert other.poll() is None
+    assert (tmp_path / ".state.lock").exists()
+    other.terminate()
+    assert (other.wait(30), (tmp_path / ".state.lock").exists()) == (0, False)
+
+
+def test_a_refused_state_leaves_nothing_behind(serve, tmp_path):
+    """Neither a file that is no state, nor a folder."""
+    (tmp_path / "notes").write_text("not ours")
+    for name, why in (("notes", "is no state of kubesim"), ("config.d", "is a directory")):
+        (tmp_path / "config.d").mkdir(exist_ok=True)
+        process, _, _ = serve("--state", str(tmp_path / name))
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, why in errors) == (2, True)
+
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["config.d", "notes"]
 
 
 def ask(url, body=None):

@@ -56,9 +56,14 @@ def is_same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+def json_type(value: Any) -> str:
+    """What JSON calls it, in the decoder's words."""
+    return _JSON_NAMES.get(type(value), "null")
+
+
 def not_of_type(value: Any, wanted: str) -> str:
     """The decoder's complaint about a document of the wrong type."""
-    return f"json: cannot unmarshal {_JSON_NAMES.get(type(value), 'null')} into Go value of type {wanted}"
+    return f"json: cannot unmarshal {json_type(value)} into Go value of type {wanted}"
 
 
 def require_object(patch: Any, prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,10 @@ import argparse
 import asyncio
 import gc
 import signal
+import socket
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from kubesim.cli.inputs import cluster_options
@@ -16,7 +19,7 @@ from kubesim.http.kubeconfig import write_kubeconfig
 from kubesim.http.pace import MAX
 from kubesim.http.served import SERVED, Endpoint, bind, wall_ns
 from kubesim.http.state import StateFile
-from kubesim.manifests import load
+from kubesim.manifests import Manifest, load
 
 EXIT_ENDED = 0
 # What has been made at the start stays; looking through it again and again would only cost time.
@@ -32,7 +35,19 @@ def serve(arguments: argparse.Namespace) -> int:
     speed = _speed(arguments.speed)
     manifests = load(*arguments.spec, stdin=sys.stdin) if arguments.spec else []
     sock = bind(arguments.port)
-    state = StateFile(Path(arguments.state)) if arguments.state else None
+    if not arguments.state:
+        return _serve(arguments, speed, manifests, sock, None)
+    with closing(StateFile(Path(arguments.state))) as state:
+        return _serve(arguments, speed, manifests, sock, state)
+
+
+def _serve(
+    arguments: argparse.Namespace,
+    speed: float,
+    manifests: Sequence[Manifest],
+    sock: socket.socket,
+    state: StateFile | None,
+) -> int:
     options = cluster_options(arguments, **SERVED)
     if state is None or state.is_new:
         cluster = Cluster(options, start_ns=wall_ns())
@@ -63,8 +78,6 @@ def serve(arguments: argparse.Namespace) -> int:
 
     asyncio.run(run())
     cluster.close()
-    if state is not None:
-        state.close()
     return EXIT_ENDED
 
 

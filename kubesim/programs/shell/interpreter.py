@@ -81,6 +81,7 @@ class Shell:
         self.start_job: Callable[[Steps], None] = self._run_at_once if parent is None else parent.start_job
         self.signal: Callable[[int], None] = _nobody if parent is None else parent.signal
         self.exits_on_error = False
+        self.shows_commands: bool = parent is not None and parent.shows_commands
         self.code = 0
         self.positional: tuple[str, ...] = ()
         self._expander = Expander(self)
@@ -101,6 +102,10 @@ class Shell:
             code = ended.code
         except LoopJump:
             code = 0
+        return (yield from self.end(code, streams))
+
+    def end(self, code: int, streams: Streams) -> Steps:
+        """The steps of the shell's end: what it traps EXIT with."""
         trap = self.traps.pop(0, None)
         if trap:
             yield from self.run(trap, streams)
@@ -208,6 +213,9 @@ class Shell:
             values[name] = yield from self._expander.text(word, streams)
         if not words:
             self.variables.update(values)
+        if self.shows_commands and (words or values):
+            set_first = (f"{name}={value}" for name, value in values.items())
+            streams.error(f"+ {' '.join((*set_first, *words))}\n")
         placed = yield from self._redirected(command.redirects, streams)
         if placed is None:
             return 2

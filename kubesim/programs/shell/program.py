@@ -29,9 +29,10 @@ class ShellProgram:
 
     def __init__(self) -> None:
         self._jobs = 0
-        # What goes on when the jobs are done or a signal comes, and the traps of signals that have come meanwhile.
-        self._waiting: Steps | None = None
-        self._pending: list[str] = []
+        # What goes on when the jobs are done or a signal comes, and the signals that have come meanwhile.
+        self._trap: Steps | None = None
+        self._is_waiting = False
+        self._pending: dict[int, None] = {}
 
     def start(self, process: Process) -> None:
         self._process = process
@@ -64,7 +65,7 @@ class ShellProgram:
         name, *operands = self._process.arguments
         streams = self._streams()
         if name.rpartition("/")[2] not in SHELLS:
-            self._resume(self._shell.call([name, *operands], streams))
+            self._run(self._shell.call([name, *operands], streams))
             return
         try:
             script = take_script(self._shell, operands, "")
@@ -72,48 +73,60 @@ class ShellProgram:
             streams.error(f"sh: 0: cannot open {operands[-1]}: {error}\n")
             self._process.exit(2)
             return
-        self._resume(self._shell.run(script, streams))
+        self._run(self._shell.run(script, streams))
 
-    def _resume(self, steps: Steps) -> None:
-        self._waiting = None
-        while self._pending:
-            steps = self._interrupted(self._pending.pop(0), steps)
-        try:
-            pause_ns = next(steps)
-        except StopIteration as end:
-            self._process.health_changed()
-            self._process.exit(end.value or 0)
-            return
+    def _run(self, steps: Steps) -> None:
+        self._script = steps
+        self._resume()
+
+    def _resume(self) -> None:
+        self._is_waiting = False
+        pause_ns = self._next_pause()
         self._process.health_changed()
-        if pause_ns != WAIT:
-            self._process.after(pause_ns, lambda: self._resume(steps))
-        elif self._jobs:
-            self._waiting = steps
-        else:
-            self._process.after(0, lambda: self._resume(steps))
+        if pause_ns is None:
+            return
+        self._is_waiting = pause_ns == WAIT and self._jobs > 0
+        if not self._is_waiting:
+            self._process.after(max(0, pause_ns), self._resume)
+
+    def _next_pause(self) -> int | None:
+        """How long process 1 waits next; None when it has ended. A trap comes between two steps of the script."""
+        while True:
+            if self._trap is None and self._pending:
+                number = min(self._pending)
+                del self._pending[number]
+                self._trap = self._trapped(self._shell.traps.get(number, ""))
+            try:
+                return next(self._trap or self._script)
+            except StopIteration as end:
+                if self._trap is None:
+                    self._process.exit(end.value or 0)
+                    return None
+                self._trap = None
+            except ShellExit as ended:
+                self._trap = None
+                self._pending.clear()
+                self._script = self._shell.end(ended.code, self._streams())
 
     def _signal(self, number: int) -> None:
-        action = self._shell.traps.get(number)
-        if action:
-            self._pending.append(action)
+        if self._shell.traps.get(number):
+            # As with a real process, one that has come and has not been seen to is not counted.
+            self._pending[number] = None
             # Who sends it goes on first.
             self._process.after(0, self._wake)
 
     def _wake(self) -> None:
-        if self._pending and self._waiting is not None:
-            self._resume(self._waiting)
+        if self._pending and self._is_waiting:
+            self._resume()
 
-    def _interrupted(self, action: str, rest: Steps) -> Steps:
-        """A trap's steps, and then those that it came between unless it has ended the shell."""
+    def _trapped(self, action: str) -> Steps:
+        """The steps of a trap, which may end the shell."""
         try:
-            yield from self._shell.run_sequence(parse(action), self._streams())
-        except ShellExit as ended:
-            return ended.code
+            return (yield from self._shell.run_sequence(parse(action), self._streams()))
         except ShellSyntaxError:
-            return 2
+            raise ShellExit(2) from None
         except LoopJump:
-            pass  # there is no loop around it
-        return (yield from rest)
+            return 0  # there is no loop around it
 
     # --- jobs in the background ---
 
@@ -127,8 +140,8 @@ class ShellProgram:
         except StopIteration:
             self._jobs -= 1
             self._process.health_changed()
-            if not self._jobs and self._waiting is not None:
-                self._resume(self._waiting)
+            if not self._jobs and self._is_waiting:
+                self._resume()
             return
         self._process.health_changed()
         self._process.after(max(0, pause_ns), lambda: self._advance(job))

@@ -13,7 +13,7 @@ from kubesim.programs.shell.files import Files
 from kubesim.programs.shell.interpreter import LoopJump, Shell, ShellExit, Steps, Streams, signal_number
 from kubesim.programs.shell.language import ShellSyntaxError, parse
 from kubesim.programs.shell.program import new_shell
-from kubesim.programs.shell.utilities import SHELLS, UTILITIES
+from kubesim.programs.shell.utilities import SHELLS, UTILITIES, has_script
 
 # Between two looks at whether more has been typed.
 _LOOK_NS: Final = 10_000_000
@@ -97,7 +97,7 @@ class Session:
             self._output(result.output)
             return result.exit_code
         shell = self._open_shell()
-        if name in SHELLS and not any(word.startswith("-") and "c" in word for word in command[1:2]):
+        if name in SHELLS and not has_script(command[1:]):
             return (yield from self._interactive(shell))
         given = self._given
         while given.is_open:

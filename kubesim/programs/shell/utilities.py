@@ -18,14 +18,12 @@ from kubesim.programs.shell.interpreter import (
     Streams,
     signal_number,
 )
+from kubesim.programs.shell.timing import FOREVER_NS, sleep, timeout
 from kubesim.sim.loop import SECOND
 
 Utility = Callable[[Shell, Sequence[str], Streams], Steps]
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # How long nothing happens between two looks of `tail -f`.
 _TAIL_NS: Final = SECOND
-# A century: nobody sees its end.
-_FOREVER_NS: Final = 100 * 365 * 86400 * SECOND
 
 
 def _at_once(work: Callable[[Shell, Sequence[str], Streams], int]) -> Utility:
@@ -36,32 +34,6 @@ def _at_once(work: Callable[[Shell, Sequence[str], Streams], int]) -> Utility:
         yield  # a generator, as the others are
 
     return run
-
-
-def _sleep(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
-    del shell
-    total_ns = 0
-    for operand in operands or ("",):
-        try:
-            total_ns += _span_ns(operand)
-        except ValueError:
-            streams.error(f"sleep: invalid time interval ‘{operand}’\n")  # noqa: RUF001 - as it is printed
-            return 1
-    yield total_ns
-    return 0
-
-
-def _span_ns(operand: str) -> int:
-    """A time as `sleep` and `timeout` take it, such as 0.5, 2m or infinity; none is longer than `_FOREVER_NS`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    unit = _UNITS.get(operand[-1:], 0)
-    span_s = float(operand[:-1] if unit else operand) * (unit or 1)
-    if not span_s >= 0:
-        raise ValueError(operand)
-    return round(min(span_s * SECOND, _FOREVER_NS))
 
 
 def _exit(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
@@ -230,8 +202,10 @@ def _ls(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
 
 
 def _copy(removes: bool) -> Utility:
+    said = "renamed " if removes else ""
+
     def copy(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
-        del streams
+        is_verbose = any(each.startswith("-") and "v" in each for each in operands)
         *sources, target = _names(operands)
         for source in sources:
             path = shell.path(target)
@@ -240,6 +214,9 @@ def _copy(removes: bool) -> Utility:
             shell.files.write(path, shell.files.read(shell.path(source)))
             if removes:
                 shell.files.remove(shell.path(source))
+            if is_verbose:
+                shown = f"{target.rstrip('/')}/{path.rpartition('/')[2]}" if path != shell.path(target) else target
+                streams.output(f"{said}'{source}' -> '{shown}'\n")
         return 0
 
     return _at_once(copy)
@@ -268,7 +245,7 @@ def _tail(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
             seen = len(text)
         if not is_following:
             return 0
-        yield _TAIL_NS if names != ["/dev/null"] else _FOREVER_NS
+        yield _TAIL_NS if names != ["/dev/null"] else FOREVER_NS
 
 
 def _head(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
@@ -322,10 +299,10 @@ def _export(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
 def _set(shell: Shell, operands: Sequence[str], streams: Streams) -> int:
     del streams
     for operand in operands:
-        if operand.startswith("-") and "e" in operand:
-            shell.exits_on_error = True
-        if operand.startswith("+") and "e" in operand:
-            shell.exits_on_error = False
+        if operand[:1] in ("-", "+"):
+            is_on = operand[0] == "-"
+            shell.exits_on_error = is_on if "e" in operand else shell.exits_on_error
+            shell.shows_commands = is_on if "x" in operand else shell.shows_commands
     return 0
 
 
@@ -344,6 +321,11 @@ def _sh(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
     return (yield from inner.run(take_script(inner, operands, streams.input), streams))
 
 
+def has_script(operands: Sequence[str]) -> bool:
+    """Whether a shell with these arguments has a script to run, and does not ask for commands."""
+    return any(not each.startswith("-") for each in operands)
+
+
 def take_script(shell: Shell, operands: Sequence[str], source: str) -> str:
     """The script that a shell with these arguments runs; the shell takes over its options and parameters.
 
@@ -354,6 +336,7 @@ def take_script(shell: Shell, operands: Sequence[str], source: str) -> str:
     words = [each for each in operands if not each.startswith("-")]
     is_given = any("c" in each for each in options)
     shell.exits_on_error = any("e" in each for each in options)
+    shell.shows_commands = any("x" in each for each in options)
     shell.positional = tuple(words[1:] if is_given else words)
     if is_given:
         return words[0] if words else ""
@@ -364,21 +347,6 @@ def _exec(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
     if not operands:
         return 0
     raise ShellExit((yield from shell.call(list(operands), streams)))
-
-
-def _timeout(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
-    limit_ns = _span_ns(operands[0])
-    steps = shell.call(list(operands[1:]), streams)
-    while True:
-        try:
-            pause_ns = next(steps)
-        except StopIteration as end:
-            return int(end.value or 0)
-        if pause_ns == WAIT or pause_ns > limit_ns:
-            yield limit_ns
-            return 124
-        limit_ns -= pause_ns
-        yield pause_ns
 
 
 def _env(shell: Shell, operands: Sequence[str], streams: Streams) -> Steps:
@@ -420,7 +388,7 @@ def _names(operands: Sequence[str]) -> list[str]:
 
 
 UTILITIES: Final[dict[str, Utility]] = {
-    "sleep": _sleep,
+    "sleep": sleep,
     "exit": _at_once(_exit),
     "return": _at_once(_exit),
     "break": _jump(is_break=True),
@@ -455,7 +423,7 @@ UTILITIES: Final[dict[str, Utility]] = {
     "pwd": _at_once(lambda shell, _, streams: streams.output(shell.folder + "\n") or 0),
     **dict.fromkeys(("sh", "bash", "ash", "dash"), _sh),
     "exec": _exec,
-    "timeout": _timeout,
+    "timeout": timeout,
     "env": _env,
     "printenv": _at_once(_printenv),
     "seq": _at_once(_seq),

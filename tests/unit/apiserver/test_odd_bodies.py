@@ -28,6 +28,11 @@ UNNAMED = (
     "failed to create typed patch object (/p; /v1, Kind=Pod): .spec.containers[name=[1]].name: expected string, "
     "got &value.valueUnstructured{Value:[]interface {}{1}}"
 )
+UNREAD = (
+    "the object provided is unrecognized (must be of type {0}): couldn't get version/kind; json parse error: json: "
+    "cannot unmarshal {1} into Go value of type struct "
+    '{{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }}'
+)
 CONVERT = (
     "failed to convert new object (default/{0}; {1}) to proper version: unable to convert unstructured object to {1}: "
 )
@@ -175,6 +180,14 @@ REFUSED = {
             500,
             UNNAMED,
         ),
+    ),
+    "an object that is none": (
+        ("PUT", f"{LEASES}/l", ["x"]),
+        (400, UNREAD.format("Lease", "array")),
+    ),
+    "a scale that is none": (
+        ("PUT", f"{SETS}/none/scale", 5),
+        (400, UNREAD.format("Scale", "number")),
     ),
     "the spec of a scale that is no object": (
         ("PUT", f"{SETS}/none/scale", {"metadata": {"name": "none"}, "spec": 5}),

@@ -457,6 +457,19 @@ def test_post_start_hook_that_fails(world):
     assert ("Killing", "FailedPostStartHook") in [event[:2] for event in world.events()]
 
 
+def test_post_start_hook_that_asks_what_speaks_no_http(world):
+    """A database hangs up on a GET, as PostgreSQL 15 does: its answer is no success."""
+    world.pod("db", image="postgres:15", env=[{"name": "POSTGRES_PASSWORD", "value": "x"}])
+    world.run(30)
+    ip = world.status("db")["podIP"]
+    world.pod(lifecycle={"postStart": {"httpGet": {"host": ip, "port": 5432}}})
+    world.run(3)
+
+    waiting = world.main()["state"]["waiting"]
+    assert waiting["reason"] == "PostStartHookError"
+    assert waiting["message"].endswith(f'failed - error: Get "http://{ip}:5432/": EOF')
+
+
 def test_pre_stop_hook_takes_of_the_grace(world):
     """SIGTERM comes after the hook (recording a6, `sleep3`)."""
     world.pod(lifecycle={"preStop": {"sleep": {"seconds": 3}}})

@@ -104,3 +104,17 @@ def test_a_container_that_kills_itself_from_outside_ends_by_its_trap():
     cluster.run(3)
 
     assert ended(cluster) == 7
+
+
+def test_a_container_may_trap_any_number_of_signals():
+    """Each comes between two steps of the script, which goes on; an exit in a trap runs what EXIT is trapped with."""
+    script = "n=0; trap 'n=$((n+1))' USR1; trap 'echo $n' EXIT; trap 'exit 3' TERM; while true; do sleep 1 & wait; done"
+    cluster = run(pod("sh", "-c", script), 5)
+    process = cluster.data_plane.nodes["node-1"].runtime.process_of(cluster.get("pod/it")["metadata"]["uid"], "main")
+    for _ in range(1500):
+        process.execute(["kill", "-USR1", "1"])
+        cluster.run(0.01)
+    process.execute(["kill", "1"])
+    cluster.run(3)
+
+    assert (ended(cluster), [line for _, line in process.output]) == (3, ["1500"])

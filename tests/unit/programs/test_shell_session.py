@@ -38,6 +38,14 @@ def test_output_comes_as_it_is_written(plane, start):
     assert seen == [(0, 1, "a\n"), (1, 2, "b\n"), (1, 6)]
 
 
+def test_a_script_after_other_options_is_run(plane, start):
+    """`sh -x -c` runs its script, and shows it: it does not wait for commands."""
+    seen, _ = start(["/bin/sh", "-x", "-c", "echo a"])
+    plane.wait(1)
+
+    assert seen == [(0, 2, "+ echo a\n"), (0, 1, "a\n"), (0, 0)]
+
+
 def test_a_jump_without_a_loop_is_nothing(plane, start):
     """A shell that is talked to goes on after `break`."""
     given = Input()
