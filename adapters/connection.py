@@ -134,6 +134,22 @@ class Connection:
         except aiohttp.WSServerHandshakeError as error:
             raise ApiError(error.status, "", error.message) from error
 
+    async def log(self, pod: Object, container: str, *, is_previous: bool) -> str:
+        """What a container has written, as the kubelet still has it.
+
+        Raises:
+            ApiError: the server or the kubelet refuses it.
+        """
+        metadata = pod["metadata"]
+        query = {"container": container} if container else {}
+        query |= {"previous": "true"} if is_previous else {}
+        path = path_of(POD, metadata["namespace"], metadata["name"], "log")
+        response = await self._open(HttpForm("GET", path, query, None, JSON), _TIMEOUT)
+        text = (await response.read()).decode(errors="replace")
+        if response.status >= 400:
+            raise _error_of(response.status, text)
+        return str(text)
+
     async def stream(self, path: str, query: dict[str, str]) -> AsyncGenerator[Object, None]:
         """The events of a watch, until the server ends it.
 

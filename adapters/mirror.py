@@ -27,11 +27,12 @@ _LOST: Final = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class Change(NamedTuple):
-    """ADDED, MODIFIED or DELETED, or INITIAL for what was there before; the object is as it is then."""
+    """ADDED, MODIFIED or DELETED, or INITIAL for what was there before; the object as it is then, and was `before`."""
 
     type: str
     kind: Kind
     object: Object
+    before: Object | None = None
 
 
 @final
@@ -134,10 +135,9 @@ class Mirror:
         return revision
 
     def _take(self, change: Change) -> None:
-        objects = self._objects[change.kind]
-        if change.type == "DELETED":
-            objects.pop(key_of(change.object), None)
-        else:
-            objects[key_of(change.object)] = change.object
-        self._on_change(change)
+        objects, key = self._objects[change.kind], key_of(change.object)
+        before = objects.pop(key, None)
+        if change.type != "DELETED":
+            objects[key] = change.object
+        self._on_change(change._replace(before=before))
         self._changed.set()

@@ -19,8 +19,9 @@ _ENGINES: Final = ("docker", "podman")
 # Every process of a container is in a control group named after it; POSIX sh, for a node may have nothing else.
 _SIGNAL: Final = """
 found=1
-for place in /proc/[0-9]*; do
-  if grep -qs "$1" "$place/cgroup"; then kill -s "$2" "${place#/proc/}" 2> /dev/null && found=0; fi
+for file in $(grep -ls "$1" /proc/[0-9]*/cgroup); do
+  process=${file#/proc/}
+  kill -s "$2" "${process%/cgroup}" 2> /dev/null && found=0
 done
 exit $found
 """

@@ -21,6 +21,7 @@ from adapters.contexts import Target
 from adapters.mirror import Change, Mirror
 from adapters.nodes import NodeAccess
 from adapters.order import in_dependency_order
+from adapters.schedules import RealFaults
 from adapters.service import find_way, rows_by_api
 from kubesim.api import kinds
 from kubesim.api.objects import Object, key_of
@@ -35,10 +36,10 @@ from kubesim.faults import Schedule
 from kubesim.faults.arguments import Argument
 from kubesim.faults.targets import split_reference
 from kubesim.manifests import load
+from kubesim.network.messages import Answer, HttpRequest
 from kubesim.processes.users import RealUsers, path_for
-from kubesim.scenario.port import Faults
 from kubesim.scenario.requests import creation_of, patch_of
-from kubesim.sim.loop import SECOND
+from kubesim.sim.loop import SECOND, Loop
 
 T = TypeVar("T")
 # What scenarios ask about again and again; other kinds are followed once something asks for them.
@@ -61,6 +62,7 @@ FOLLOWED: Final = (
 )
 _SETTLE_S: Final = 5.0
 _GONE_NS: Final = 120 * SECOND
+_SEEN_NS: Final = 5 * SECOND
 _OF_NODES: Final = ("stopKubelet", "startKubelet")
 _OF_PROCESSES: Final = ("crash", "hang", "wake")
 _SIGNALS: Final = {"crash": "KILL", "hang": "STOP", "wake": "CONT"}
@@ -80,6 +82,10 @@ class RealPort:
         self._mirror = Mirror(self._connection, self._tell)
         self._nodes = NodeAccess(())
         self._users: list[RealUsers] = []
+        self._faults: list[RealFaults] = []
+        self._watchers: list[Callable[[Change], None]] = []
+        # What is to happen at instants of the wall's clock, between two looks at the cluster.
+        self.agenda = Loop()
         self._created: list[tuple[Kind, Object]] = []
         self._begin_ns = time.monotonic_ns()
         self.aio = self._runner.get_loop()
@@ -106,7 +112,8 @@ class RealPort:
         self.close()
 
     def close(self) -> None:
-        """Stop the users and watches; disconnect. Idempotent."""
+        """Stop the users, faults and watches; disconnect. Idempotent."""
+        self._end_faults()
         for users in self._users:
             users.stop()
         self._run(self._open.aclose())
@@ -114,6 +121,13 @@ class RealPort:
 
     def _tell(self, change: Change) -> None:
         self.on_change(change)
+        for watcher in (*self._watchers, *(faults.look for faults in self._faults)):
+            watcher(change)
+
+    def _end_faults(self) -> None:
+        for faults in self._faults:
+            faults.heal_all()
+        self._faults.clear()
 
     async def _begin(self) -> None:
         await self._open.enter_async_context(self._connection)
@@ -131,17 +145,24 @@ class RealPort:
         return time.monotonic_ns() - self._begin_ns
 
     def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
-        # Asked here first, where a kind that is not followed yet can still be listed.
-        return holds() or self._run(self._wait(holds, within_ns))
-
-    async def _wait(self, holds: Callable[[], bool], within_ns: int) -> bool:
         end_ns = self.wall_ns() + within_ns
-        while not holds():
-            left_ns = end_ns - self.wall_ns()
-            if left_ns <= 0:
+        while True:
+            self.agenda.run_until(self.wall_ns())
+            # Asked here, where a kind that is not followed yet can still be listed.
+            if holds():
+                return True
+            if self.wall_ns() >= end_ns:
                 return False
+            self._run(self._wait(holds, end_ns))
+
+    async def _wait(self, holds: Callable[[], bool], end_ns: int) -> None:
+        """Until it holds, something of the agenda is due, or the end has come."""
+        while not holds():
+            due_ns = self.agenda.next_at_ns()
+            left_ns = (end_ns if due_ns is None else min(due_ns, end_ns)) - self.wall_ns()
+            if left_ns <= 0:
+                return
             await self._mirror.wait_for_change(left_ns / SECOND)
-        return True
 
     def pass_time(self, span_ns: int, on_change: Callable[[], None] | None = None) -> None:
         def look() -> bool:
@@ -181,6 +202,20 @@ class RealPort:
         space = obj["metadata"].get("namespace", "")
         return events_about(obj, self.list("replicasets", space), self.list("pods", space), self.list("events"))
 
+    def watch(self, kind: str, on_change: Callable[[str, Object], None], namespace: str = "") -> Callable[[], None]:
+        wanted = parse_kind(kind)
+        self._objects(wanted)
+
+        def take(change: Change) -> None:
+            if change.kind is wanted and (not namespace or change.object["metadata"]["namespace"] == namespace):
+                on_change(change.type, change.object)
+
+        self._watchers.append(take)
+        return lambda: self._watchers.remove(take)
+
+    def logs(self, pod: Object, container: str = "", *, is_previous: bool = False) -> str:
+        return self._run(self._connection.log(pod, container, is_previous=is_previous))
+
     def _get(self, reference: str, namespace: str) -> Object:
         obj = self.find(reference, namespace)
         if obj is None:
@@ -205,10 +240,22 @@ class RealPort:
                     self._created.append((applied.manifest.kind, applied.object))
             return objects
 
-        return self._run(go())
+        objects = self._run(go())
+        for manifest, obj in zip(manifests, objects, strict=True):
+            self._see(manifest.kind, obj)
+        return objects
+
+    def _see(self, kind: Kind, obj: Object) -> None:
+        """Let the mirror catch up with an object that was just written, where it follows such objects."""
+        key, uid = key_of(obj), obj["metadata"]["uid"]
+        if self._mirror.follows(kind):
+            self.wait_until(
+                lambda: self._objects(kind).get(key, {"metadata": {}})["metadata"].get("uid") == uid, _SEEN_NS
+            )
 
     def delete_created(self) -> None:
         """Delete what did not exist before this port applied it, last first, and wait until it is gone."""
+        self._end_faults()
         self._run(self._mirror.follow(dict.fromkeys(kind for kind, _ in self._created)))
         for kind, obj in reversed(self._created):
             metadata = obj["metadata"]
@@ -250,6 +297,7 @@ class RealPort:
         request = creation_of(obj, namespace)
         created = {"apiVersion": request.kind.api_version, "kind": request.kind.kind, **self.send(request)}
         self._created.append((request.kind, created))
+        self._see(request.kind, created)
         return created
 
     def patch(
@@ -311,11 +359,25 @@ class RealPort:
     def heal(self, fault: str) -> str:
         raise UserError(f"{fault} cannot be done to a real cluster from here")
 
-    def start_faults(self, schedule: Schedule, namespace: str = "") -> Faults:
-        del schedule, namespace
-        raise UserError("a schedule of faults runs in the simulator only; write its disturbances as steps")
+    def start_faults(self, schedule: Schedule, namespace: str = "") -> RealFaults:
+        events = [event for each in schedule for event in (each.after_write, each.healed_after_write) if event]
+        for event in events:
+            if event.of:
+                self._objects(parse_kind(event.of.partition("/")[0]))
+        if any(event.by for event in events):
+            self.notes.append("a watch does not show who writes: a fault strikes after the write of anybody")
+        faults = RealFaults(self, schedule, namespace, self.notes.append)
+        self._faults.append(faults)
+        return faults
 
     # --- users ---
+
+    def call(self, service: str, request: HttpRequest, namespace: str = "") -> Answer:
+        async def go() -> Answer:
+            way = await find_way(self._connection, self._get(f"service/{service}", namespace))
+            return await way.ask(request)
+
+        return self._run(go())
 
     def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> RealUsers:
         obj = self._get(f"service/{service}", namespace)

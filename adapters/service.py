@@ -23,6 +23,10 @@ from kubesim.processes.users import AskService, ask_at
 _CONNECT_S: Final = 0.5
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=2)
 _TRIES: Final = 20
+# Upstream: pkg/proxy/apis/config/v1alpha1/defaults.go: kube-proxy writes its rules once a second at most @v1.36
+_CONNECTS: Final = 15
+_PAUSE_S: Final = 0.1
+_NO_PORT: Final = 1
 _PAGE: Final = "/api/vehicles?limit=100"
 
 
@@ -34,10 +38,13 @@ class Way(NamedTuple):
 
 
 async def find_way(connection: Connection, service: Object) -> Way:
-    """The shortest way that works from here, by the Service's first port."""
+    """The shortest way that works from here, by the Service's first port.
+
+    A node's rules follow the Service's endpoints some time later, so its address is tried for as long as that takes.
+    """
     spec, port = service["spec"], service["spec"]["ports"][0]["port"]
     address = spec.get("clusterIP", "None")
-    if address != "None" and await _can_connect(address, port):
+    if address != "None" and await _can_be_reached(address, port):
         return Way(ask_at(lambda: (address, port)), f"at its own address {address}:{port}")
     metadata = service["metadata"]
     path = path_of(kinds.SERVICE, metadata["namespace"], f"{metadata['name']}:{port}", "proxy")
@@ -67,6 +74,15 @@ async def rows_by_api(ask: AskService) -> dict[str, Any]:
         rows |= {vehicle["vin"]: vehicle for vehicle in page["items"]}
         path = f"{_PAGE}&cursor={page['next']}" if page.get("next") else None
     return rows
+
+
+async def _can_be_reached(address: str, port: int) -> bool:
+    for _ in range(_CONNECTS):
+        if await _can_connect(address, port):
+            # Where every port answers, it is a gateway on the way that does, and not the Service.
+            return not await _can_connect(address, _NO_PORT)
+        await asyncio.sleep(_PAUSE_S)
+    return False
 
 
 async def _can_connect(address: str, port: int) -> bool:

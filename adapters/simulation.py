@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, final
 
 from kubesim.api.objects import Object
 from kubesim.cli.inputs import Input
@@ -12,6 +13,20 @@ from kubesim.cluster import ClusterOptions
 from kubesim.manifests import load
 from kubesim.scenario.file import ScenarioFile
 from kubesim.scenario.outcome import Outcome
+from kubesim.scenario.port import Users
+from kubesim.scenario.simulated import SimulatedPort
+
+# In which a change of endpoints reaches every node's rules: the most that lies between two writes of them, and a lag.
+_KNOWN_S: Final = 1.5
+
+
+@final
+class ReachedPort(SimulatedPort):
+    """A simulated cluster whose users come once the Service's address is known on every node, as a real one's do."""
+
+    def start_users(self, service: str, namespace: str, rate_per_second: float, write_percent: int) -> Users:
+        self.cluster.run(_KNOWN_S)
+        return super().start_users(service, namespace, rate_per_second, write_percent)
 
 
 def options_like(nodes: int, capacity: dict[str, str], file: ScenarioFile, seed: int = 0) -> ClusterOptions:
@@ -33,4 +48,4 @@ def options_like(nodes: int, capacity: dict[str, str], file: ScenarioFile, seed:
 def predict_for(file: ScenarioFile, sources: Sequence[Path], nodes: Sequence[Object]) -> list[Outcome]:
     """What the simulator makes of a scenario and manifests on a cluster with such nodes, for faults at any moment."""
     options = options_like(len(nodes), nodes[0]["status"]["capacity"], file)
-    return predict(Input(load(*sources), file.scenario, options, file.resolve, ()))
+    return predict(Input(load(*sources), file.scenario, options, file.resolve, ()), ReachedPort)

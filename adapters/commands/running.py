@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from adapters.contexts import choose_target
 from adapters.real import RealPort
+from adapters.replaying import as_scenario
 from adapters.simulation import predict_for
 from kubesim.api.objects import Object
 from kubesim.cli.report.comparison import comparison_lines
@@ -17,6 +18,7 @@ from kubesim.cli.report.text import requests_lines, step_lines, verdict_lines
 from kubesim.cli.terminal import Paint, Progress
 from kubesim.errors import UserError
 from kubesim.faults import FAULTS
+from kubesim.manifests import load
 from kubesim.scenario.file import ScenarioFile, read_scenario
 from kubesim.scenario.outcome import Outcome
 from kubesim.scenario.port import API_FAULTS
@@ -34,9 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
         UserError: the scenario cannot be run there.
     """
     file = read_scenario(arguments.spec)
-    outcome, notes, _ = _measure(arguments, file, [file.resolve(name) for name in file.scenario.manifests])
+    sources = [file.resolve(name) for name in file.scenario.manifests]
+    file, remarks = _with_checks(file, sources)
+    outcome, notes, _ = _measure(arguments, file, sources)
     paint = Paint(sys.stdout)
-    _print(_report(outcome, notes, paint))
+    _print(_report(outcome, [*notes, *remarks], paint))
     return _MET if outcome.is_met else _NOT_MET
 
 
@@ -46,16 +50,23 @@ def verify(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: the scenario cannot be run there.
     """
-    file = read_scenario(arguments.scenario)
     sources = [Path(arguments.spec)]
+    file, remarks = _with_checks(read_scenario(arguments.scenario), sources)
     measured, notes, nodes = _measure(arguments, file, sources)
     predicted = predict_for(file, sources, nodes)
     paint = Paint(sys.stdout)
-    _print(_report(measured, notes, paint))
+    _print(_report(measured, [*notes, *remarks], paint))
     _print(comparison_lines(predicted, measured, f"context {arguments.context or 'of the settings'}", paint))
     differences = differences_of(predicted, measured)
     _print([f"✗ differs: {line}" for line in differences] or ["✓ the simulator and the cluster agree"])
     return _NOT_MET if differences else _MET
+
+
+def _with_checks(file: ScenarioFile, sources: Sequence[Path]) -> tuple[ScenarioFile, list[str]]:
+    """The file with its checks, where it is a replay, as a step and expectations; and remarks on what is not judged."""
+    objects = [manifest.object for source in sources for manifest in load(source)]
+    scenario, remarks = as_scenario(file.scenario, objects)
+    return file.with_scenario(scenario), remarks
 
 
 def differences_of(predicted: Sequence[Outcome], measured: Outcome) -> list[str]:
@@ -112,13 +123,12 @@ def _measure(
 
 def _refuse_impossible(file: ScenarioFile, port: RealPort) -> None:
     can = (*API_FAULTS, *port.disturbances)
-    if file.scenario.faults:
-        place = file.locate("faults")
-        raise UserError(f"{place}: a schedule of faults runs in the simulator only; write its disturbances as steps")
-    for index, step in enumerate(file.scenario.steps):
-        if step.action in FAULTS and step.action not in can:
-            place, possible = file.locate("steps", index), ", ".join(can)
-            raise UserError(f"{place}: {step.action} cannot be done to this cluster from here; it can do {possible}")
+    named = [("steps", index, step.action) for index, step in enumerate(file.scenario.steps)]
+    named += [("faults", index, each.fault) for index, each in enumerate(file.scenario.faults)]
+    for field, index, name in named:
+        if name in FAULTS and name not in can:
+            place, possible = file.locate(field, index), ", ".join(can)
+            raise UserError(f"{place}: {name} cannot be done to this cluster from here; it can do {possible}")
 
 
 def _report(outcome: Outcome, notes: Sequence[str], paint: Paint) -> list[str]:

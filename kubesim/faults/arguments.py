@@ -113,10 +113,14 @@ class Crash(Argument, frozen=True, kw_only=True):
 
 
 class Delete(Argument, frozen=True, kw_only=True):
-    """A deletion by a user; of a workload with `pod: true` or an `index`, of one of its Pods."""
+    """A deletion by a user; of a workload with `pod: true`, `oldest: true` or an `index`, of one of its Pods.
+
+    The oldest one each time is each of them in turn, whatever their names.
+    """
 
     of: Reference
     pod: bool = False
+    oldest: bool = False
     index: int | None = None
     grace_seconds: int | None = None
 

@@ -30,7 +30,8 @@ by `heal: NAME`, or by the `for` or `healedAfterWrite` of its line in `faults`; 
 
 `of` names a Pod or a workload: then its first Ready Pod by name is meant, or with `index` the Pod with that number by
 name, counted from 0 and on from the first after the last. A node is `node: NAME`, or the first by name that `runs` a
-Pod of one workload and, with `runsNot`, none of another.
+Pod of one workload and, with `runsNot`, none of another. A deletion with `oldest: true` means the oldest Pod of a
+workload: done again and again, it meets each of them in turn.
 """
 
 

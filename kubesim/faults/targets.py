@@ -8,7 +8,7 @@ from typing import Protocol
 from kubesim.api.conditions import is_condition_true
 from kubesim.api.objects import Object
 from kubesim.errors import UserError
-from kubesim.faults.arguments import Drain, NodeTarget, Reference
+from kubesim.faults.arguments import Delete, Drain, NodeTarget, Reference
 
 
 class Readable(Protocol):
@@ -50,6 +50,21 @@ def choose_pod(cluster: Readable, reference: Reference, namespace: str, index: i
     usable = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     ready = [pod for pod in usable if is_condition_true(pod["status"].get("conditions"), "Ready")]
     return (ready or usable or pods)[0]
+
+
+def choose_pod_to_delete(cluster: Readable, target: Delete, namespace: str) -> Object | None:
+    """The Pod that a deletion means, or None where it means the object that it names.
+
+    Raises:
+        UserError: there is no such object, or it has no Pod.
+    """
+    if not target.oldest:
+        is_pod = target.pod or target.index is not None
+        return choose_pod(cluster, target.of, namespace, target.index) if is_pod else None
+    chosen = choose_pod(cluster, target.of, namespace)
+    pods = cluster.pods_of(*split_reference(target.of, namespace))
+    usable = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return min(usable or [chosen], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
 def choose_node(cluster: Readable, target: NodeTarget | Drain, namespace: str) -> str:

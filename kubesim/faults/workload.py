@@ -7,7 +7,7 @@ from typing import Final
 from kubesim.cluster import Cluster
 from kubesim.faults.arguments import Crash, Delete, PodTarget, Scale, SetImage, Undo, Workload
 from kubesim.faults.kinds import FaultKind, Injection
-from kubesim.faults.targets import choose_pod, name_of, split_reference
+from kubesim.faults.targets import choose_pod, choose_pod_to_delete, name_of, split_reference
 
 
 def _crash(cluster: Cluster, crash: Crash, namespace: str) -> Injection:
@@ -35,8 +35,8 @@ def _wake(cluster: Cluster, target: PodTarget, namespace: str) -> Injection:
 
 
 def _delete(cluster: Cluster, target: Delete, namespace: str) -> Injection:
-    if target.pod or target.index is not None:
-        pod = choose_pod(cluster, target.of, namespace, target.index)
+    pod = choose_pod_to_delete(cluster, target, namespace)
+    if pod is not None:
         own, space, subject = f"pod/{pod['metadata']['name']}", pod["metadata"]["namespace"], name_of(pod)
     else:
         (own, space), subject = split_reference(target.of, namespace), str(target.of)

@@ -87,14 +87,8 @@ class ControlServer:
         return str(pod["metadata"]["name"])
 
     def _logs(self, words: Words) -> str:
-        container = self._stack.container_of(words["reference"], words["container"], words["namespace"])
-        path = container.log.path if container.log is not None else None
-        if path is not None and words["previous"]:
-            path = path.with_name(f"{container.record.attempt - 1}.log")
-        if path is None or not path.exists():
-            which = "previous " if words["previous"] else ""
-            raise UserError(f"{words['reference']}: there is no {which}log of container {container.record.name}")
-        return str(path)
+        where = (words["reference"], words["container"], words["namespace"])
+        return str(self._stack.log_of(*where, is_previous=bool(words["previous"])))
 
     def _exec(self, words: Words) -> Any:
         container = self._stack.container_of(words["reference"], words["container"], words["namespace"])

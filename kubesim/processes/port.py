@@ -11,8 +11,9 @@ from typing import Final, final
 
 from kubesim.api.objects import Object
 from kubesim.cluster.faults import EXIT_SIGKILL
+from kubesim.network.messages import Answer, HttpRequest
 from kubesim.processes.stack import ProcessStack
-from kubesim.processes.users import RealUsers, path_for
+from kubesim.processes.users import RealUsers, ask_at, path_for
 from kubesim.scenario.simulated import SimulatedPort
 from kubesim.sim.loop import MILLISECOND, SECOND
 
@@ -41,6 +42,21 @@ class ProcessPort(SimulatedPort):
             return False
 
         self._stack.pacer.run(self.now_ns + span_ns, look)
+
+    def logs(self, pod: Object, container: str = "", *, is_previous: bool = False) -> str:
+        metadata = pod["metadata"]
+        where = (f"pod/{metadata['name']}", container, metadata["namespace"])
+        return self._stack.log_of(*where, is_previous=is_previous).read_text(errors="replace")
+
+    def call(self, service: str, request: HttpRequest, namespace: str = "") -> Answer:
+        async def go() -> Answer:
+            return await ask_at(lambda: self._stack.service_address(service, namespace))(request)
+
+        pacer = self._stack.pacer
+        task = pacer.aio.create_task(go())
+        while not task.done():
+            pacer.run(pacer.wall_ns() + _LOOK_NS)
+        return task.result()
 
     def settle(self) -> None:
         pacer = self._stack.pacer

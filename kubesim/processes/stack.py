@@ -207,6 +207,21 @@ class ProcessStack:
             raise UserError(f"pod/{pod['metadata']['name']}: container {name or names[0]} has not been started yet")
         return container
 
+    def log_of(self, reference: str, name: str = "", namespace: str = "", *, is_previous: bool = False) -> Path:
+        """The file that a container's output goes to, or that of the one before its last restart.
+
+        Raises:
+            UserError: there is none.
+        """
+        container = self.container_of(reference, name, namespace)
+        path = container.log.path if container.log is not None else None
+        if path is not None and is_previous:
+            path = path.with_name(f"{container.record.attempt - 1}.log")
+        if path is None or not path.exists():
+            which = "previous " if is_previous else ""
+            raise UserError(f"{reference}: there is no {which}log of container {container.record.name}")
+        return path
+
     def tell_notes(self, on_note: Callable[[str], None]) -> None:
         """Hear what there is to say about this machine: what it lacks, and programs that it has not."""
         self.machine.tell_notes(on_note)

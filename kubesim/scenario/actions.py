@@ -9,7 +9,7 @@ from typing import Any, Final
 from kubesim.errors import UserError
 from kubesim.faults.arguments import Crash, Delete, Drain, NodeTarget, PodTarget, Scale, SetImage, Undo, Workload
 from kubesim.faults.draining import is_drained
-from kubesim.faults.targets import choose_node, choose_pod
+from kubesim.faults.targets import choose_node, choose_pod, choose_pod_to_delete
 from kubesim.scenario.model import Exec, Heal, Patch
 from kubesim.scenario.port import Port
 
@@ -98,8 +98,8 @@ class Actor:
 
     def _delete(self, delete: Delete) -> str:
         reference, namespace = str(delete.of), self._namespace
-        if delete.pod or delete.index is not None:
-            pod = choose_pod(self._port, delete.of, self._namespace, delete.index)
+        pod = choose_pod_to_delete(self._port, delete, self._namespace)
+        if pod is not None:
             reference, namespace = self._pod_ref(pod), pod["metadata"]["namespace"]
         self._port.delete(reference, namespace, delete.grace_seconds)
         return reference

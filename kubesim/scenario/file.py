@@ -20,6 +20,10 @@ class ScenarioFile:
         self.path = path
         self._spot = spot
 
+    def with_scenario(self, scenario: Scenario) -> ScenarioFile:
+        """The same file with another scenario made of it."""
+        return ScenarioFile(scenario, self.path, self._spot)
+
     def resolve(self, name: str) -> Path:
         """A path that the file names, taken from the file's own folder."""
         return self.path.parent / name

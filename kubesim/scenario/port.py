@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from kubesim.api.objects import Object
 from kubesim.faults import Schedule
 from kubesim.faults.arguments import Argument
+from kubesim.network.messages import Answer, HttpRequest
 from kubesim.users.ledger import Audit
 from kubesim.users.report import Counts
 
@@ -106,6 +107,23 @@ class Port(Protocol):
 
     def events_about(self, obj: Object) -> Sequence[Object]:
         """The Events about an object, and about the Pods and ReplicaSets of a workload."""
+        ...
+
+    def watch(self, kind: str, on_change: Callable[[str, Object], None], namespace: str = "") -> Callable[[], None]:
+        """Have `on_change(type, object)` called with each ADDED, MODIFIED and DELETED object of a kind from now on,
+        while time passes; returns what ends that."""
+        ...
+
+    def logs(self, pod: Object, container: str = "", *, is_previous: bool = False) -> str:
+        """What a container has written, or the one before its last restart; the only container without a name.
+
+        Raises:
+            ApiError: there is no such container, or it has not begun.
+        """
+        ...
+
+    def call(self, service: str, request: HttpRequest, namespace: str = "") -> Answer:
+        """One request to a Service's first port, as a user sends it; the reply, or why there is none."""
         ...
 
     def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:

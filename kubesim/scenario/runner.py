@@ -28,7 +28,7 @@ from kubesim.scenario.outcome import Check, Outcome, Requests, StepOutcome, Writ
 from kubesim.scenario.port import Faults, Port, Users
 
 COMES_UP = "The stack comes up"
-_SELF_STARTING = ("Deployment", "StatefulSet", "ReplicaSet", "Pod")
+SELF_STARTING = ("Deployment", "StatefulSet", "ReplicaSet", "Pod")
 
 
 class Deadline(Exception):  # noqa: N818 - it is no mistake
@@ -95,7 +95,7 @@ class Runner:
         until = [
             Condition(object=reference_to(obj, self._applied), is_="ready")
             for obj in self._applied
-            if obj["kind"] in _SELF_STARTING
+            if obj["kind"] in SELF_STARTING
         ]
         return [Step(step=COMES_UP, until=until, within=scenario.comes_up_within), *steps]
 
@@ -183,7 +183,8 @@ class Runner:
 
         is_noticed = True
         may_be_unnoticed = step.action and all(each.is_ == "ready" for each in step.until)
-        if may_be_unnoticed and port.now_ns - start_ns < _INSTANT_NS and is_so():
+        has_waited = step.action in _WAITING and port.now_ns - start_ns >= _INSTANT_NS
+        if may_be_unnoticed and not has_waited and is_so():
             # Nobody can have noticed yet: first it must show, then it must be over.
             is_noticed = self._wait(lambda: not is_so(), min(step.within, _NOTICED_NS))
         is_met = self._wait(is_so, max(0, step.within - (port.now_ns - start_ns)))
@@ -309,7 +310,8 @@ class Runner:
 
 # A disturbance that no status shows within this time needs no healing. A lost node shows after some 50 s.
 _NOTICED_NS = 90_000_000_000
-# An action that took longer has waited itself for what it does. A real request takes milliseconds.
+# Actions that wait themselves for what they do, where they take so long; a real request takes milliseconds.
+_WAITING = ("drain", "exec")
 _INSTANT_NS = 500_000_000
 
 

@@ -9,15 +9,19 @@ from typing import Any, TextIO, final
 from kubesim.api.objects import Object, key_of
 from kubesim.cluster import Cluster
 from kubesim.cluster.belonging import events_about
-from kubesim.cluster.references import parse_reference
+from kubesim.cluster.containers import Containers
+from kubesim.cluster.references import parse_kind, parse_reference
 from kubesim.errors import ApiError, UserError
 from kubesim.faults import FAULTS, Armed, Injector, Schedule, arm
 from kubesim.faults.arguments import Argument, NodeName, NodeTarget
 from kubesim.faults.targets import split_reference
+from kubesim.network.messages import Answer, HttpRequest
 from kubesim.node.simulated import SimRuntime
 from kubesim.scenario.port import API_FAULTS, Users
 from kubesim.scenario.requests import creation_of, patch_of
 from kubesim.sim.loop import SECOND
+from kubesim.store.watch import Watch
+from kubesim.users.asking import ask_service
 from kubesim.users.ledger import Audit
 from kubesim.users.load import Load
 from kubesim.users.report import Counts
@@ -86,6 +90,28 @@ class SimulatedPort:
     def events_about(self, obj: Object) -> Sequence[Object]:
         space = obj["metadata"].get("namespace", "")
         return events_about(obj, self.list("replicasets", space), self.list("pods", space), self.cluster.events())
+
+    def watch(self, kind: str, on_change: Callable[[str, Object], None], namespace: str = "") -> Callable[[], None]:
+        store, resource = self.cluster.store, parse_kind(kind).resource
+
+        def take(watch: Watch) -> None:
+            for change, obj in watch.drain():
+                if change != "BOOKMARK":
+                    on_change(change, obj)
+
+        now = store.revision
+        watch = store.watch(resource, namespace=namespace, matches=None, index=None, since=now, notify=take)
+        return lambda: store.unwatch(resource, watch)
+
+    def logs(self, pod: Object, container: str = "", *, is_previous: bool = False) -> str:
+        lines = Containers(self.cluster.data_plane).output(pod, container, previous=is_previous).lines
+        return "".join(f"{text}\n" for _, text in lines)
+
+    def call(self, service: str, request: HttpRequest, namespace: str = "") -> Answer:
+        obj = self.cluster.get(f"service/{service}", namespace)
+        host = f"{service}.{obj['metadata']['namespace']}.svc.cluster.local"
+        fabric, port = self.cluster.data_plane.fabric, obj["spec"]["ports"][0]["port"]
+        return ask_service(self.cluster.loop, fabric, host, port, request)
 
     def wait_until(self, holds: Callable[[], bool], within_ns: int) -> bool:
         return self.cluster.wait(lambda _: holds(), within_ns / SECOND)

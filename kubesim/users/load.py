@@ -21,7 +21,7 @@ from kubesim.users.report import FAILED, REFUSED, SERVED, SLOW, Report
 
 USERS_NODE = "users"
 # Upstream of nothing: an address of the block for documentation, RFC 5737.
-_USERS_IP = "203.0.113.1"
+USERS_IP = "203.0.113.1"
 _PATH = "/api/vehicles"
 _TABLE, _COLUMN = "vehicles", "vin"
 _GET = HttpRequest("GET", _PATH)
@@ -69,7 +69,7 @@ class Load:
         self.windows: dict[str, tuple[int, int]] = {}
         self.loop = loop
         self._stream = stream
-        self._sockets = fabric.open(fabric.attach(_USERS_IP, USERS_NODE), "default")
+        self._sockets = fabric.open(fabric.attach(USERS_IP, USERS_NODE), "default")
         self._names = fabric.names
         self._gap_ns = round(SECOND / plan.rate_per_second)
         self._number = number

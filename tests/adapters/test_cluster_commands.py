@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import yaml
 
 from adapters.command_line import main
-from kubesim.http.served import ServedCluster
 
 SPEC = """\
 apiVersion: v1
@@ -37,19 +34,6 @@ spec:
       terminationGracePeriodSeconds: 1
       containers: [{name: main, image: "python:3.11-slim", imagePullPolicy: IfNotPresent, command: [sleep, "3600"]}]
 """
-CONTEXT = os.environ.get("KUBESIM_TEST_CONTEXT", "")
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """The kubeconfig of the cluster and the name of its context."""
-    if CONTEXT:
-        yield os.environ["KUBECONFIG"], CONTEXT
-        return
-    with ServedCluster(nodes=1, speed=10, present_images=("python:3.11-slim",)) as served:
-        file = tmp_path_factory.mktemp("kube") / "config"
-        file.write_text(yaml.safe_dump(served.kubeconfig))
-        yield str(file), served.kubeconfig["current-context"]
 
 
 @pytest.fixture
@@ -210,6 +194,50 @@ def test_a_scenario_runs_over_the_port(run, cluster, tmp_path, capsys):
     assert "✗ FAILED: 1 of" in shown
     assert "exec is done — cat /etc/nosuch ends with 1: cat: /etc/nosuch: No such file or directory" in shown
     assert run("status")[0] == 1
+
+
+REPLAY = """\
+name: a replay
+promise: Found by a search.
+manifests: [spec.yaml]
+faults:
+  - {at: 1s, scale: {of: deployment/web, replicas: 3}}
+  - {afterWrite: {by: replicaset-controller, verb: created, of: pod}, delete: {of: deployment/web, oldest: true}}
+  - {at: 1500ms, cordon: {runs: deployment/web}}
+checks: {invariants: [noExtraPods], disturbed: 3s, within: 60s, stays: 1s, breaks: noExtraPods}
+"""
+
+
+def test_a_replay_runs_on_a_cluster(run, cluster, tmp_path, capsys):
+    """Its faults strike, all is healed, and what can be judged there is; what cannot is said."""
+    kubeconfig, context = cluster
+    file = tmp_path / "replay.yaml"
+    file.write_text(REPLAY)
+    code = main(["run", str(file), "--context", context, "--kubeconfig", kubeconfig])
+    shown = capsys.readouterr().out
+
+    assert code == 0, shown
+    assert "✓ HEALTHY: 3 expectations held" in shown
+    assert " s after the first: scale deployment/web" in shown
+    assert ": delete pod/web-" in shown
+    assert shown.count("cordon node/") == 2, "it strikes, and is over"
+    assert "note: a watch does not show who writes: a fault strikes after the write of anybody" in shown
+    assert "note: invariants are watched in the simulator only, here not: noExtraPods" in shown
+    assert "note: in the simulator this breaks noExtraPods" in shown
+    assert run("status")[0] == 1, "what it applied is gone"
+
+
+def test_a_fault_that_cannot_be_done_there_is_refused_before_anything_is_done(run, cluster, tmp_path, capsys):
+    """By its name, with its line and what can be done."""
+    kubeconfig, context = cluster
+    file = tmp_path / "replay.yaml"
+    file.write_text(REPLAY.replace("cordon: {runs", "losePower: {runs"))
+    code = main(["run", str(file), "--context", context, "--kubeconfig", kubeconfig])
+    shown = capsys.readouterr().err
+
+    assert code == 2
+    assert "replay.yaml:7:5: losePower cannot be done to this cluster from here; it can do delete, evict," in shown
+    assert run("status")[1][0].endswith("is not there")
 
 
 def create(cluster, collection, obj):

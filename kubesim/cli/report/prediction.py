@@ -6,6 +6,7 @@ prediction is not one run but several, each with its steps a little later than t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -24,14 +25,14 @@ _MOMENTS: Final = 8
 _APART_NS: Final = 250 * MILLISECOND
 
 
-def predict(given: Input) -> list[Outcome]:
+def predict(given: Input, port_of: Callable[[Cluster], SimulatedPort] = SimulatedPort) -> list[Outcome]:
     """The outcomes of the same input with its pauses longer by a quarter of a second from run to run."""
     outcomes = []
     for moment in range(_MOMENTS):
         with Cluster(given.options) as cluster:
             applied = cluster.apply_loaded(given.manifests)
             scenario = _later(given.scenario, moment * _APART_NS)
-            outcomes.append(Runner(SimulatedPort(cluster), scenario, given.resolve, applied).run())
+            outcomes.append(Runner(port_of(cluster), scenario, given.resolve, applied).run())
     return outcomes
 
 
