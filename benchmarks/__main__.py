@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("startup", help="`python -m kubesim --help`, start to exit")
     commands.add_parser("story", help="`python -m kubesim run specs/stack.yaml`, start to exit")
     commands.add_parser("api", help="the vehicle API's GET of one vehicle, against a bare aiohttp and aiopg handler")
-    commands.add_parser("http", help="what `kubesim serve` answers in a second: GET, LIST, watch, create")
+    served = commands.add_parser("http", help="what `kubesim serve` answers in a second: GET, LIST, watch, create")
+    served.add_argument("--real", default="", metavar="KUBECONFIG", help="beside a control plane that runs here")
     real = commands.add_parser(
         "processes",
         help="the stack as real processes: start, kills and a rolling update under load (25 s for each kill of both)",
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
     elif options.command == "http":
         from benchmarks import http_rates
 
-        _print(http_rates.measure(), options.json)
+        _print(http_rates.measure(options.real), options.json)
     elif options.command == "processes":
         from benchmarks import processes
 

@@ -1,118 +1,122 @@
-"""What a served cluster answers in a second: GET, LIST, watch events, creates.
+"""What a served cluster answers in a second: GET, LIST, watch events, creates; beside a bare handler and the real one.
 
-`wrk` gives the load of reads, where it is there.
+The servers take turns at each measure, so that what else the machine does meets all of them. The load is a process of
+its own on the same cores; CPU times are the server's, per request, and say what a rate would be on a core of its own.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
-PODS = 500
-WATCHERS = 50
-SECONDS = 3
-NAMESPACE = "/api/v1/namespaces/rates"
+from benchmarks import http_load, http_servers
+from benchmarks.http_load import Spent
+from benchmarks.http_servers import Server
 
-
-class Connection:
-    """One connection to the server."""
-
-    def __init__(self, address: str) -> None:
-        self._http = http.client.HTTPConnection(address, timeout=60)
-
-    def __call__(self, method: str, path: str, body: object = None) -> bytes:
-        """The body of an answer."""
-        data = None if body is None else json.dumps(body)
-        self._http.request(method, path, data, {"Content-Type": "application/json"})
-        answer = self._http.getresponse()
-        text = answer.read()
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {text[:200]!r}")
-        return text
+LISTED = 500
+CREATED = 10_000
+CREATED_AND_RUN = 2_000
+CONNECTIONS = 8
+WATCHERS = 100
+CHANGES = 1_000
+SECONDS = 3.0
+_NAMESPACES = ("listed", "created", "run")
+_PLACE = "/api/v1/namespaces"
 
 
-def pod(number: int) -> dict[str, object]:
-    """A Pod that no node takes, so that nothing but the API server works."""
-    spec = {"schedulerName": "nobody", "containers": [{"name": "c", "image": "nginx:1"}]}
+def pod(number: int, scheduler: str) -> dict[str, object]:
+    """A Pod; of a scheduler that is not there, so that nothing but the API server works, or of the default one."""
+    spec = {"schedulerName": scheduler, "containers": [{"name": "c", "image": "nginx:1"}]}
     return {"metadata": {"name": f"p{number:05d}", "labels": {"app": "rates"}}, "spec": spec}
 
 
-def load(address: str, path: str) -> float:
-    """Requests a second that `wrk` gets answered."""
-    line = ["wrk", "-t1", "-c8", f"-d{SECONDS}", f"http://{address}{path}"]
-    out = subprocess.run(line, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own words
-    if "Non-2xx" in out:
-        raise RuntimeError(out)
-    return float(next(row.split()[1] for row in out.splitlines() if row.startswith("Requests/sec")))
+def creates(server: Server, namespace: str, count: int, scheduler: str = "nobody") -> Iterator[bytes]:
+    """Requests that create Pods."""
+    for number in range(count):
+        yield server.address.text("POST", f"{_PLACE}/{namespace}/pods", pod(number, scheduler))
 
 
-def fan_out(address: str, ask: Connection) -> float:
-    """Events a second that all readers together get of changes to one ConfigMap."""
-    ask("POST", f"{NAMESPACE}/configmaps", {"metadata": {"name": "w"}, "data": {"k": "0"}})
-    counts = [0] * WATCHERS
-    done = threading.Event()
-
-    def read(number: int, sock: socket.socket) -> None:
-        while not done.is_set():
-            data = sock.recv(1 << 16)
-            if not data:
-                return
-            counts[number] += data.count(b'"type":"MODIFIED"')
-
-    socks = []
-    host, port = address.split(":")
-    for number in range(WATCHERS):
-        sock = socket.create_connection((host, int(port)))
-        path = f"{NAMESPACE}/configmaps?watch=1&fieldSelector=metadata.name%3Dw"
-        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        threading.Thread(target=read, args=(number, sock), daemon=True).start()
-        socks.append(sock)
-    time.sleep(1)
-    start = time.monotonic()
-    for number in range(1500):
-        ask("PUT", f"{NAMESPACE}/configmaps/w", {"metadata": {"name": "w"}, "data": {"k": str(number)}})
-    while sum(counts) < 1500 * WATCHERS and time.monotonic() - start < 30:
-        time.sleep(0.01)
-    took = time.monotonic() - start
-    done.set()
-    for sock in socks:
-        sock.close()
-    return sum(counts) / took
+def _prepare(server: Server) -> None:
+    address = server.address
+    for namespace in _NAMESPACES:
+        http_load.body_of(address, address.text("POST", _PLACE, {"metadata": {"name": namespace}}))
+    time.sleep(2)  # its service account is made by a controller
+    http_load.ask(address, creates(server, "listed", LISTED), CONNECTIONS)
+    config = {"metadata": {"name": "w"}, "data": {"k": "before"}}
+    http_load.body_of(address, address.text("POST", f"{_PLACE}/listed/configmaps", config))
 
 
-def _rates(address: str) -> dict[str, float]:
-    ask = Connection(address)
-    ask("POST", "/api/v1/namespaces", {"metadata": {"name": "rates"}})
-    time.sleep(1)
-    start = time.monotonic()
-    for number in range(PODS):
-        ask("POST", f"{NAMESPACE}/pods", pod(number))
-    rates = {"creates a second": PODS / (time.monotonic() - start)}
-    if shutil.which("wrk"):
-        rates["GETs of one Pod"] = load(address, f"{NAMESPACE}/pods/p00001")
-        rates[f"LISTs of {PODS} Pods"] = load(address, f"{NAMESPACE}/pods")
-    rates["watch events"] = fan_out(address, ask)
-    return {name: round(rate) for name, rate in rates.items()}
+def _repeated(path: str, *headers: str) -> Callable[[Server], Spent]:
+    def measured(server: Server) -> Spent:
+        text = server.address.text("GET", path, None, *headers)
+        return http_load.ask(server.address, http_load.for_seconds(text, SECONDS), CONNECTIONS)
+
+    return measured
 
 
-def measure() -> dict[str, float]:
-    """Serve a cluster in a process of its own, and take the rates a second; all share the machine's cores."""
-    with TemporaryDirectory() as folder:
-        line = [sys.executable, "-m", "kubesim", "serve", "--insecure-http", "--port", "0"]
-        line += ["--kubeconfig", str(Path(folder) / "config")]
-        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own words
-            if server.stdout is None:
-                raise RuntimeError("no output")
-            try:
-                return _rates(server.stdout.readline().strip().rpartition("//")[2])
-            finally:
-                server.send_signal(signal.SIGTERM)
+def _created(namespace: str, count: int, scheduler: str) -> Callable[[Server], Spent]:
+    return lambda server: http_load.ask(
+        server.address, list(creates(server, namespace, count, scheduler)), CONNECTIONS
+    )
+
+
+def _watched(server: Server) -> Spent:
+    path = f"{_PLACE}/listed/configmaps"
+    texts = [
+        server.address.text("PUT", f"{path}/w", {"metadata": {"name": "w"}, "data": {"k": str(number)}})
+        for number in range(CHANGES)
+    ]
+    return http_load.fan_out(server.address, f"{path}?watch=1&fieldSelector=metadata.name%3Dw", WATCHERS, texts, 4)
+
+
+_MEASURES: dict[str, Callable[[Server], Spent]] = {
+    "GET of one Pod": _repeated(f"{_PLACE}/listed/pods/p00001"),
+    f"LIST of {LISTED} Pods": _repeated(f"{_PLACE}/listed/pods"),
+    f"LIST of {LISTED} Pods, gzip": _repeated(f"{_PLACE}/listed/pods", "Accept-Encoding: gzip"),
+    f"events to {WATCHERS} watches": _watched,
+    f"creates of {CREATED:,} Pods": _created("created", CREATED, "nobody"),
+    f"creates of {CREATED_AND_RUN:,} Pods that run": _created("run", CREATED_AND_RUN, "default-scheduler"),
+}
+
+
+def _figures(server: Server, measured: Callable[[Server], Spent]) -> dict[str, Any]:
+    before = server.cpu_s()
+    spent = measured(server)
+    cpu_s = server.cpu_s() - before
+    found = {
+        "per_second": round(spent.count / spent.seconds),
+        "server_cpu_us": round(cpu_s / spent.count * 1e6, 1),
+        "load_cpu_share": round(spent.own_cpu_s / spent.seconds, 2),
+    }
+    if spent.count >= CREATED and spent.instants:
+        tenth = spent.count // 10
+        instants = spent.instants
+        first, last = instants[tenth - 1] - instants[0], instants[-1] - instants[-tenth]
+        found["last_tenth_over_first"] = round(first / last, 2)
+    return found
+
+
+def measure(kubeconfig: str) -> dict[str, Any]:
+    """Rates by measure and server; `kubeconfig` leads to a real control plane, if it is not empty."""
+    with ExitStack() as stack:
+        plain = stack.enter_context(http_servers.simulated("kubesim, http", tls=False))
+        servers = [plain, stack.enter_context(http_servers.simulated("kubesim", tls=True))]
+        if kubeconfig:
+            servers.append(stack.enter_context(http_servers.real(Path(kubeconfig))))
+        for server in servers:
+            _prepare(server)
+        rates = {
+            f"{name}: {server.name}": _figures(server, measured)
+            for name, measured in _MEASURES.items()
+            for server in servers
+        }
+        size = len(http_load.body_of(plain.address, plain.address.text("GET", f"{_PLACE}/listed/pods/p00001")))
+        bare = stack.enter_context(http_servers.bare())
+        rates[f"GET of as many bytes: {bare.name}"] = _figures(bare, _repeated(f"/{size}"))
+        for server in servers:
+            rates[f"memory, MB: {server.name}"] = {"rss": server.memory_bytes() // 1_000_000}
+    rates["start to first answer, s"] = {"tls": round(http_servers.first_answer_s(), 3)}
+    return rates
