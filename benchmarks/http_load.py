@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple, Protocol, final
+from typing import Any, Final, NamedTuple, final
 
 _BUFFER: Final = bytearray(1 << 20)
 _VIEW: Final = memoryview(_BUFFER)
@@ -42,11 +42,6 @@ class Address(NamedTuple):
             sock = self.tls.wrap_socket(sock, server_hostname=self.host)
         sock.setblocking(False)
         return sock
-
-
-class _Reader(Protocol):
-    def ready(self) -> None:
-        """There is something to read."""
 
 
 def _chunks(sock: socket.socket) -> Iterator[memoryview]:
@@ -87,6 +82,7 @@ class _Asker:
             self.sock.sendall(text)
 
     def ready(self) -> None:
+        """There is something to read."""
         for chunk in _chunks(self.sock):
             if self._is_headless:
                 self._head(bytes(chunk))
@@ -107,7 +103,7 @@ class _Asker:
         if not head.startswith(b"HTTP/1.1 20"):
             raise RuntimeError((head + body[:300]).decode())
         self._is_headless, self.body = False, body
-        before, name, after = head.lower().partition(b"content-length:")
+        _, name, after = head.lower().partition(b"content-length:")
         self._is_chunked = not name
         self._tail = body[-7:]
         self._missing = int(after.partition(b"\r")[0]) - len(body) if name else 0
@@ -126,6 +122,7 @@ class _Watcher:
         self.sock.sendall(address.text("GET", path))
 
     def ready(self) -> None:
+        """There is something to read."""
         mark = self._MARK
         for chunk in _chunks(self.sock):
             text = self._tail + bytes(chunk)
@@ -136,7 +133,7 @@ class _Watcher:
 class Spent(NamedTuple):
     """What a load took: answers (or events), seconds, the instants of the answers, and the load's own CPU seconds."""
 
-    count: int
+    answers: int
     seconds: float
     instants: list[float]
     own_cpu_s: float
@@ -193,6 +190,6 @@ def fan_out(address: Address, path: str, watchers: int, texts: list[bytes], conn
     wanted = watchers * len(texts)
     _drive([*watches, *askers], lambda: sum(watch.events for watch in watches) >= wanted)
     seconds = time.monotonic() - start
-    for each in (*watches, *askers):
-        each.sock.close()
+    for sock in [each.sock for each in watches] + [each.sock for each in askers]:
+        sock.close()
     return Spent(wanted, seconds, [], time.process_time() - own)

@@ -58,9 +58,7 @@ def _repeated(path: str, *headers: str) -> Callable[[Server], Spent]:
 
 
 def _created(namespace: str, count: int, scheduler: str) -> Callable[[Server], Spent]:
-    return lambda server: http_load.ask(
-        server.address, list(creates(server, namespace, count, scheduler)), CONNECTIONS
-    )
+    return lambda server: http_load.ask(server.address, list(creates(server, namespace, count, scheduler)), CONNECTIONS)
 
 
 def _watched(server: Server) -> Spent:
@@ -87,12 +85,12 @@ def _figures(server: Server, measured: Callable[[Server], Spent]) -> dict[str, A
     spent = measured(server)
     cpu_s = server.cpu_s() - before
     found = {
-        "per_second": round(spent.count / spent.seconds),
-        "server_cpu_us": round(cpu_s / spent.count * 1e6, 1),
+        "per_second": round(spent.answers / spent.seconds),
+        "server_cpu_us": round(cpu_s / spent.answers * 1e6, 1),
         "load_cpu_share": round(spent.own_cpu_s / spent.seconds, 2),
     }
-    if spent.count >= CREATED and spent.instants:
-        tenth = spent.count // 10
+    if spent.answers >= CREATED and spent.instants:
+        tenth = spent.answers // 10
         instants = spent.instants
         first, last = instants[tenth - 1] - instants[0], instants[-1] - instants[-tenth]
         found["last_tenth_over_first"] = round(first / last, 2)

@@ -88,17 +88,17 @@ def _address(kubeconfig: Path) -> Address:
     """Where a kubeconfig leads, as its first user."""
     config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    parts = urlsplit(cluster["server"])
-    host, port = parts.hostname or "", parts.port or 0
-    if parts.scheme == "http":
+    url = urlsplit(cluster["server"])
+    host, port = url.hostname or "", url.port or 0
+    if url.scheme == "http":
         return Address(host, port)
     context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
     with TemporaryDirectory() as folder:
-        files = [Path(folder) / name for name in ("certificate", "key")]
-        for file, name in zip(files, ("client-certificate-data", "client-key-data"), strict=True):
-            file.touch(mode=0o600)
-            file.write_text(_decoded(user[name]), encoding="ascii")
-        context.load_cert_chain(*files)
+        file = Path(folder) / "client.pem"
+        file.touch(mode=0o600)
+        parts = [_decoded(user[name]) for name in ("client-certificate-data", "client-key-data")]
+        file.write_text("".join(parts), encoding="ascii")
+        context.load_cert_chain(file)
     return Address(host, port, context)
 
 

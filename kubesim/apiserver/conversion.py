@@ -35,7 +35,7 @@ def to_stored(kind: Kind, obj: Object) -> Object:
 
 
 def from_stored(kind: Kind, obj: Object) -> Object:
-    """A stored object as `kind` shows it."""
+    """A stored object as `kind` shows it; one that is in that form already stays as it is."""
     if kind is not EVENTS_K8S_IO_EVENT:
         return obj
     shown = {**obj, "apiVersion": EVENTS_K8S_IO_EVENT.api_version}

@@ -23,10 +23,11 @@ from kubesim.http import reviews
 from kubesim.http.bodies import media_type, read_object, read_patch
 from kubesim.http.discovery import subresource_kind, subresource_verbs
 from kubesim.http.duplicates import duplicates_in
-from kubesim.http.negotiation import PROTOBUF, Form, including, negotiate
+from kubesim.http.negotiation import JSON, PROTOBUF, Form, including, negotiate
 from kubesim.http.pace import Pace
 from kubesim.http.parameters import delete_options, list_options, write_options
 from kubesim.http.shapes import Shapes
+from kubesim.http.sharing import Sharing
 from kubesim.http.statuses import Reply, method_not_allowed
 from kubesim.http.targets import Target, resource_not_found
 from kubesim.http.unserved import check_served, subresource_not_served, warning_about
@@ -62,6 +63,7 @@ class Answering:
         self._server = server
         self._pace = pace
         self._shapes = shapes
+        self._sharing = Sharing()
 
     async def answer(self, call: Call) -> Reply:
         """Carry out a call that is no watch and no stream.
@@ -124,7 +126,8 @@ class Answering:
         if verb == "create" and not target.subresource:
             check_served(kind)
         expected = subresource_kind(kind, target.subresource)[2] if target.subresource else kind.kind
-        obj = read_object(call.body, call.content_type, expected)
+        media = media_type(call.content_type)
+        obj = read_object(call.body, media, expected)
         options = write_options(call.query, verb)
         if not target.subresource and reviews.is_review(kind):
             return self._shaped(call, reviews.answer(kind, _sound(kind, obj), call.identity), 201)
@@ -135,8 +138,8 @@ class Answering:
         if target.subresource in _BODIES:
             _check_body(target.subresource, obj)
         else:
-            obj = _sound(kind, obj)
-        twice = () if media_type(call.content_type) == PROTOBUF else duplicates_in(call.body, obj)
+            obj = _sound(kind, self._sharing.of_object(obj) if media == JSON else obj)
+        twice = () if media == PROTOBUF else duplicates_in(call.body, obj)
         return Request(verb, *place, obj, options, twice)  # type: ignore[arg-type]
 
     @staticmethod

@@ -51,11 +51,6 @@ class Encoder:
         inner = self.inner(obj)
         return head + b"," + inner[1:] if len(inner) > 2 else head + b"}"
 
-    def list(self, listed: Object) -> bytes:
-        """A List object whose items are stored objects."""
-        head = _encode({name: value for name, value in listed.items() if name != "items"})[:-1]
-        return b"".join((head, b',"items":[', self.items(listed["items"]), b"]}\n"))
-
     def items(self, objects: Sequence[Object]) -> bytes:
         """Stored objects with commas between them."""
         inner = self.inner

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import socket
 import ssl
-import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, final
@@ -29,6 +28,7 @@ from kubesim.http.control import PREFIX, Control
 from kubesim.http.encoding import Encoder
 from kubesim.http.negotiation import JSON, including, negotiate
 from kubesim.http.pace import Pace
+from kubesim.http.packing import PACKED_FROM, Packing
 from kubesim.http.parameters import is_true
 from kubesim.http.shapes import Shapes
 from kubesim.http.statuses import Reply, method_not_allowed, refusal, text
@@ -45,7 +45,9 @@ WATCHES_MAX: Final = 4000
 _SILENT_MAX_S: Final = 30.0
 _KEEPALIVE_S: Final = 180.0
 _GOODBYE_S: Final = 2.0
-_GZIP_FROM: Final = 128 * 1024
+_LONG: Final = 64 * 1024
+_WITH_HEAD: Final = 1024
+_PIECE: Final = 256 * 1024
 _NOT_CACHED: Final = ("Cache-Control", "no-cache, private")
 _LOCAL_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 _log = logging.getLogger("kubesim.http")
@@ -98,6 +100,7 @@ class Serving:
         self._answering = Answering(server, pace, shapes)
         self._watching = Watching(server, encoder, shapes)
         self._control = control
+        self._packing = Packing()
         self._http: _Server | None = None
         self._listener: asyncio.Server | None = None
         self.address = ("", 0)
@@ -149,7 +152,7 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - a bug of ours is an answer too, and the server goes on
             _log.exception("%s %s", request.method, request.raw_path)
             reply = refusal(internal_error(f"{type(error).__name__}: {error}"))
-        return _response(request, reply)
+        return await self._response(request, reply)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -162,7 +165,7 @@ class Serving:
         if path.startswith(PREFIX):
             if self._identity(request).user == identities.ANONYMOUS:
                 raise identities.refuse_anonymous_path(request.method.lower(), path)
-            return _response(request, await self._control.answer(request.method, path, await _body(request)))
+            return await self._response(request, await self._control.answer(request.method, path, await _body(request)))
         if request.method not in ("GET", "HEAD"):
             if paths.answer(path, query, "", "", "") is None:
                 raise PlainNotFound
@@ -173,7 +176,7 @@ class Serving:
         reply = paths.answer(path, query, accept, etag, f"{host}:{port}")
         if reply is None:
             raise PlainNotFound
-        return _response(request, reply)
+        return await self._response(request, reply)
 
     async def _resource(
         self, request: web.BaseRequest, target: Target, query: Mapping[str, str], identity: Identity
@@ -195,7 +198,35 @@ class Serving:
         content_type = headers.get("Content-Type", "")
         self._pace.catch_up()
         call = Call(method, target, query, accept, content_type, body, identity)
-        return _response(request, await self._answering.answer(call))
+        return await self._response(request, await self._answering.answer(call))
+
+    async def _response(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        headers: CIMultiDict[str] = CIMultiDict([("Content-Type", reply.media)])
+        if reply.headers:
+            headers.update(reply.headers)
+        if "Cache-Control" not in headers:
+            headers.add(*_NOT_CACHED)
+        for warning in reply.warnings:
+            headers.add("Warning", f'299 - "{_quoted(warning)}"')
+        body = reply.body
+        if len(body) < _LONG:
+            return web.Response(body=body, status=reply.code, headers=headers)
+        if len(body) >= PACKED_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = self._packing(body)
+            headers["Content-Encoding"] = "gzip"
+            headers["Vary"] = "Accept-Encoding"
+        if request.method == "HEAD" or len(body) < _LONG:
+            return web.Response(body=body, status=reply.code, headers=headers)
+        response = web.StreamResponse(status=reply.code, headers=headers)
+        response.content_length = len(body)
+        await response.prepare(request)
+        # The head goes with the first bytes; put before all of them it would cost a copy of the whole.
+        view = memoryview(body)
+        await response.write(view[:_WITH_HEAD])
+        for start in range(_WITH_HEAD, len(body), _PIECE):
+            await response.write(view[start : start + _PIECE])
+        await response.write_eof()
+        return response
 
     def _identity(self, request: web.BaseRequest) -> Identity:
         headers = request.headers
@@ -266,23 +297,6 @@ async def _body(request: web.BaseRequest) -> bytes:
 
 def _too_large() -> ApiError:
     return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_MAX}")
-
-
-def _response(request: web.BaseRequest, reply: Reply) -> web.Response:
-    headers: CIMultiDict[str] = CIMultiDict([("Content-Type", reply.media)])
-    if reply.headers:
-        headers.update(reply.headers)
-    if "Cache-Control" not in headers:
-        headers.add(*_NOT_CACHED)
-    for warning in reply.warnings:
-        headers.add("Warning", f'299 - "{_quoted(warning)}"')
-    body = reply.body
-    if len(body) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", ""):
-        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        body = packer.compress(body) + packer.flush()
-        headers["Content-Encoding"] = "gzip"
-        headers["Vary"] = "Accept-Encoding"
-    return web.Response(body=body, status=reply.code, headers=headers)
 
 
 @final

@@ -10,16 +10,15 @@ from typing import Any, Final, final
 from kubesim.api.objects import Object
 from kubesim.api.requests import Options, Request
 from kubesim.api.scheme import Kind
-from kubesim.apiserver.conversion import stored_kind
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.http.encoding import Encoder
+from kubesim.http.lists import Lists
 from kubesim.http.negotiation import JSON, YAML, Form
 from kubesim.http.statuses import Reply
 from kubesim.http.targets import Target
 from kubesim.printing.columns import table_of
 
 _META: Final = "meta.k8s.io"
-_LISTS_MAX: Final = 32
 
 
 @final
@@ -29,7 +28,7 @@ class Shapes:
     def __init__(self, server: ApiServer, encoder: Encoder) -> None:
         self._loop = server.loop
         self._encoder = encoder
-        self._lists: dict[Any, tuple[int, bytes]] = {}
+        self._lists = Lists(server, encoder)
 
     def of_stored(self, kind: Kind, obj: Object, form: Form) -> Reply:
         """A stored object."""
@@ -50,31 +49,12 @@ class Shapes:
         """A collection."""
         request = Request("list", target.kind, target.namespace, "", "", None, options)
         if not form.shape and form.media == JSON:
-            return Reply(200, self._list_bytes(server, request, identity))
+            return Reply(200, self._lists.answer(request, identity))
         listed = server.handle(request, identity)
         listed = self._encoder.shown(listed)
         if form.shape:
             listed = self._transformed_list(target.kind, listed, form)
         return self._plain(listed, form)
-
-    def _list_bytes(self, server: ApiServer, request: Request, identity: Identity) -> bytes:
-        """A list as JSON; its items are those of before where nothing of the resource has been written since."""
-        kind, options = request.kind, request.options
-        if options.limit or options.continue_token or options.resource_version or options.resource_version_match:
-            return self._encoder.list(server.handle(request, identity))
-        key = (kind, request.namespace, options.label_selector, options.field_selector)
-        store = server.store
-        written = store.written(stored_kind(kind).resource)
-        kept = self._lists.pop(key, None)
-        if kept is None or kept[0] != written:
-            listed = server.handle(request, identity)
-            kept = (written, self._encoder.items(listed["items"]))
-        self._lists[key] = kept
-        if len(self._lists) > _LISTS_MAX:
-            del self._lists[next(iter(self._lists))]
-        metadata = {"resourceVersion": str(store.revision)}
-        head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata}
-        return b"".join((self._encoder.plain(head)[:-1], b',"items":[', kept[1], b"]}\n"))
 
     def transformed(self, kind: Kind, obj: Object, form: Form, *, has_columns: bool = True) -> Object:
         """An object as the form's shape; a Status stays one."""

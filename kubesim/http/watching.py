@@ -1,7 +1,8 @@
-"""Watches on the wire: changes are pushed into open connections as they happen, encoded once for all who get them.
+"""Watches on the wire: changes are pushed into open connections as they happen, made into bytes once for all alike.
 
-A reader whose connection is full gets nothing more until it has room, and is dropped when that takes too long or too
-much has come up. Upstream: apiserver/pkg/endpoints/handlers/watch.go @v1.36
+Changes of a burst go out together: a flush waits as long as the one before it took, so that at least half of the time
+is left for requests. A reader whose connection is full gets nothing more until it has room, and is dropped when that
+takes too long or too much has come up. Upstream: apiserver/pkg/endpoints/handlers/watch.go @v1.36
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, final
 from kubesim.api.objects import Object
 from kubesim.api.requests import Options
 from kubesim.api.scheme import Kind
-from kubesim.apiserver.conversion import stored_kind
+from kubesim.apiserver.conversion import from_stored, stored_kind
 from kubesim.apiserver.selection import list_objects
 from kubesim.apiserver.server import ApiServer
 from kubesim.errors import ApiError
@@ -27,10 +28,14 @@ from kubesim.store.watch import Watch, WatchEvent
 _BUFFER_FULL: Final = 256 * 1024
 _PENDING_MAX: Final = 20_000
 _STUCK_MAX_S: Final = 30.0
+_RETRY_S: Final = 0.05
+_GATHER_MAX_S: Final = 0.02
 _LOOK_S: Final = 1.0
 _BOOKMARK_S: Final = 60.0
-_BATCH: Final = 500
+_TOGETHER_MAX: Final = 100
 _INITIAL_END: Final = {"k8s.io/initial-events-end": "true"}
+# Chunks that several streams get, by the form and the events' identities; the events live as long as they stand here.
+_Made = dict[tuple[Any, ...], tuple[list[WatchEvent], bytes]]
 
 
 @final
@@ -42,86 +47,101 @@ class Watching:
         self._encoder = encoder
         self._shapes = shapes
         self._due: list[Stream] = []
-        self._is_flushing = False
+        self._flush_handle: asyncio.Handle | None = None
+        self._flush_not_before = 0.0
         self.streams: dict[Stream, None] = {}
         self._looking: asyncio.TimerHandle | None = None
-        self._line: tuple[Any, bytes] = (None, b"")
 
     def open(self, target: Target, request: WatchRequest, form: Form, transport: asyncio.Transport) -> Stream:
         """Begin to write events into a connection whose head has been sent; `Stream.done` tells when it is over."""
         stream = Stream(self, target.kind, form, transport, request)
         try:
-            self._begin(stream, target, request)
+            watch = stream.watch = self._begin(stream, target, request)
         except ApiError as error:
-            stream.write(self._encoder.plain({"type": "ERROR", "object": error.status()}) + b"\n")
+            line = self._encoder.plain({"type": "ERROR", "object": error.status()}) + b"\n"
+            stream.write(_chunk(line))
             stream.finish()
             return stream
+        stream.pending_max += len(watch.pending)
         self.streams[stream] = None
         if self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+            self._looking = stream.loop.call_later(_LOOK_S, self._look)
+        self._send(stream, {})
         return stream
 
-    def _begin(self, stream: Stream, target: Target, request: WatchRequest) -> None:
+    def _begin(self, stream: Stream, target: Target, request: WatchRequest) -> Watch:
+        """The watch, with what it begins with in its `pending`."""
         store = self._server.store
-        options = request.options
+        kind, options, namespace = target.kind, request.options, target.namespace
+        since = store.revision if request.since is None else request.since
+        initial: list[WatchEvent] = []
         if request.has_initial:
             plain = Options(label_selector=options.label_selector, field_selector=options.field_selector)
-            listed = list_objects(store, target.kind, target.namespace, plain)
             since = store.revision
-            items = listed["items"]
-            for start in range(0, len(items), _BATCH):
-                events = [WatchEvent("ADDED", item) for item in items[start : start + _BATCH]]
-                stream.write(b"".join([self._encoded(stream, event) for event in events]))
+            initial = [WatchEvent("ADDED", item) for item in list_objects(store, kind, namespace, plain)["items"]]
             if request.ends_initial:
                 metadata = {"resourceVersion": str(since), "annotations": _INITIAL_END}
-                stream.write(self._encoded(stream, WatchEvent("BOOKMARK", {"metadata": metadata})))
-        else:
-            since = store.revision if request.since is None else request.since
-        stream.watch = self._server.watch(target.kind, since, options, lambda _: self._mark(stream), target.namespace)
-        if stream.watch.pending:
-            self._mark(stream)
+                initial.append(WatchEvent("BOOKMARK", {"metadata": metadata}))
+        watch = self._server.watch(kind, since, options, lambda _: self._mark(stream), namespace)
+        watch.pending[:0] = initial
+        return watch
 
     def _mark(self, stream: Stream) -> None:
         self._due.append(stream)
-        if not self._is_flushing:
-            self._is_flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        if self._flush_handle is None:
+            wait_s = self._flush_not_before - stream.loop.time()
+            if wait_s <= 0:
+                self._flush_handle = stream.loop.call_soon(self._flush)
+            else:
+                self._flush_handle = stream.loop.call_later(wait_s, self._flush)
 
     def _flush(self) -> None:
-        self._is_flushing = False
+        self._flush_handle = None
         due, self._due = self._due, []
+        clock = due[0].loop.time
+        start = clock()
+        made: _Made = {}
         for stream in due:
-            self._send(stream)
+            self._send(stream, made)
+        end = clock()
+        self._flush_not_before = end + min(end - start, _GATHER_MAX_S)
 
-    def _send(self, stream: Stream) -> None:
+    def _send(self, stream: Stream, made: _Made) -> None:
         watch = stream.watch
-        if watch is None or stream.done.done() or not watch.pending:
+        if watch is None:
             return
-        if stream.is_full:
-            stream.stuck_since = stream.stuck_since or asyncio.get_running_loop().time()
-            return
-        stream.stuck_since = 0.0
-        events = watch.drain()
-        if len(events) == 1:
-            stream.write(self._shared(stream, events[0]))
-        else:
-            stream.write(b"".join([self._shared(stream, event) for event in events]))
+        while watch.pending:
+            if stream.is_full:
+                self._wait(stream)
+                return
+            stream.stuck_since = 0.0
+            events = watch.take(_TOGETHER_MAX)
+            key = (stream.alike, stream.has_columns, *map(id, events))
+            found = made.get(key)
+            if found is None:
+                line = b"".join([self._encoded(stream, event) for event in events])
+                found = made[key] = (events, _chunk(line))
+            elif stream.form.shape:
+                stream.has_columns = True
+            stream.write(found[1])
 
-    def _shared(self, stream: Stream, event: WatchEvent) -> bytes:
-        """An event's line; that of the last plain one is kept for the next reader."""
-        if not stream.is_plain:
-            return self._encoded(stream, event)
-        last, line = self._line
-        if last is not event.obj or line[9:12] != event.type[:3].encode():
-            line = self._encoded(stream, event)
-            self._line = (event.obj, line)
-        return line
+    def _wait(self, stream: Stream) -> None:
+        """Go on with a stream when it may have room again."""
+        loop = stream.loop
+        stream.stuck_since = stream.stuck_since or loop.time()
+        if stream.retry is None:
+            stream.retry = loop.call_later(_RETRY_S, self._retry, stream)
+
+    def _retry(self, stream: Stream) -> None:
+        stream.retry = None
+        self._send(stream, {})
 
     def _encoded(self, stream: Stream, event: WatchEvent) -> bytes:
+        """An event's line."""
         kind = stream.kind
-        obj = event.obj
+        obj = from_stored(kind, event.obj)
         if event.type == "BOOKMARK":
-            body = self._encoder.plain(self._bookmark(stream, obj))
+            body = self._encoder.plain(self._bookmark(stream, event.obj))
         elif stream.is_plain:
             body = self._encoder.whole(kind, obj)
         else:
@@ -155,21 +175,19 @@ class Watching:
             stream.finish()
 
     def _look(self) -> None:
-        """Once a second: go on where there is room again, drop whoever does not read, send bookmarks."""
+        """Once a second: drop whoever does not read, send bookmarks."""
         self._looking = None
         now = asyncio.get_running_loop().time()
         for stream in list(self.streams):
             watch = stream.watch
             if watch is None or stream.transport.is_closing():
                 stream.finish()
-            elif len(watch.pending) > _PENDING_MAX or (stream.stuck_since and now - stream.stuck_since > _STUCK_MAX_S):
+            elif len(watch.pending) > stream.pending_max or stream.is_stuck(now):
                 stream.transport.abort()
                 stream.finish()
-            else:
-                self._send(stream)
-                if watch.wants_bookmarks and now >= stream.bookmark_at and not watch.pending:
-                    stream.bookmark_at = now + _BOOKMARK_S
-                    stream.write(self._encoded(stream, self._server.store.bookmark()))
+            elif watch.wants_bookmarks and now >= stream.bookmark_at and not watch.pending:
+                stream.bookmark_at = now + _BOOKMARK_S
+                stream.write(_chunk(self._encoded(stream, self._server.store.bookmark())))
         if self.streams:
             self._looking = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
@@ -181,14 +199,17 @@ class Stream:
     def __init__(
         self, owner: Watching, kind: Kind, form: Form, transport: asyncio.Transport, request: WatchRequest
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         self.kind = kind
         self.form = form
+        self.alike = (id(kind), form)
         self.is_plain = form == Form(JSON)
         self.transport = transport
         self.watch: Watch | None = None
         self.done: asyncio.Future[None] = loop.create_future()
+        self.pending_max = _PENDING_MAX
         self.stuck_since = 0.0
+        self.retry: asyncio.TimerHandle | None = None
         self.has_columns = False
         self.bookmark_at = loop.time() + _BOOKMARK_S
         self._timer = loop.call_later(request.timeout_s, self.finish)
@@ -199,14 +220,25 @@ class Stream:
         """Whether what was written has not gone out yet."""
         return self.transport.get_write_buffer_size() > _BUFFER_FULL
 
-    def write(self, data: bytes) -> None:
-        """One chunk of the answer."""
+    def is_stuck(self, now: float) -> bool:
+        """Whether the reader has taken nothing for too long."""
+        return bool(self.stuck_since) and now - self.stuck_since > _STUCK_MAX_S
+
+    def write(self, chunk: bytes) -> None:
+        """Chunks of the answer, with their lengths."""
         if not self.transport.is_closing():
-            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.transport.write(chunk)
 
     def finish(self) -> None:
         """The stream is over."""
         self._timer.cancel()
+        if self.retry is not None:
+            self.retry.cancel()
         self._close(self)
         if not self.done.done():
             self.done.set_result(None)
+
+
+def _chunk(data: bytes) -> bytes:
+    """Data as HTTP frames it."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

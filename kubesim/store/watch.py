@@ -77,6 +77,15 @@ class Watch:
         if len(pending) == 1:
             self._notify(self)
 
+    def take(self, most: int) -> list[WatchEvent]:
+        """The first of what has come, at most so many, as they are stored."""
+        events = self.pending
+        if len(events) <= most:
+            self.pending = []
+            return events
+        self.pending = events[most:]
+        return events[:most]
+
     def drain(self) -> list[WatchEvent]:
         """What has come since the last time."""
         pending = self.pending
