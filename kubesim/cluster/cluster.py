@@ -128,12 +128,12 @@ class Cluster:
         """Let time pass until the condition holds; returns how long that took in ns.
 
         Raises:
-            TimeoutError: it does not hold after `within` virtual seconds.
+            TimeoutError: it does not hold after `within` virtual seconds; says why, where the condition knows.
         """
-        text, holds = condition if isinstance(condition, Condition) else ("a condition", condition)
         start_ns = self.loop.now_ns
-        if self.wait(holds, within):
+        if self.wait(condition.holds if isinstance(condition, Condition) else condition, within):
             return self.loop.now_ns - start_ns
+        text = f"{condition.text}: {condition.why_not(self)}" if isinstance(condition, Condition) else "a condition"
         raise TimeoutError(f"waited {within:g} s of virtual time for {text}")
 
     def wait(self, holds: Callable[[Any], bool], within: float) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from kubesim.api.conditions import is_condition_true
 from kubesim.api.objects import Object
+from kubesim.cluster.unreadiness import why_unready
 
 
 class Readable(Protocol):
@@ -16,17 +17,23 @@ class Readable(Protocol):
         """The object that a reference such as `pod/postgres-0` names, or None."""
         ...
 
+    def pods_of(self, reference: str, namespace: str = "") -> Sequence[Object]:
+        """The Pods of the workload that the reference names."""
+        ...
+
 
 class Condition(NamedTuple):
-    """Something that can come true. `text` completes "waited for …"."""
+    """Something that can come true. `text` completes "waited for …"; `why_not` is a sentence for when it is not."""
 
     text: str
     holds: Callable[[Readable], bool]
+    why_not: Callable[[Readable], str]
 
 
 def ready(reference: str, namespace: str = "") -> Condition:
     """A Pod or Node is Ready; a workload has all its wanted replicas updated, ready and available."""
-    return Condition(f"{reference} to be ready", lambda cluster: is_ready(cluster.find(reference, namespace)))
+    text = f"{reference} to be ready"
+    return Condition(text, lambda cluster: is_ready(cluster.find(reference, namespace)), _unready(reference, namespace))
 
 
 def available(reference: str, namespace: str = "") -> Condition:
@@ -36,17 +43,24 @@ def available(reference: str, namespace: str = "") -> Condition:
         obj = cluster.find(reference, namespace)
         return obj is not None and is_condition_true((obj.get("status") or {}).get("conditions"), "Available")
 
-    return Condition(f"{reference} to be available", holds)
+    return Condition(f"{reference} to be available", holds, _unready(reference, namespace))
 
 
 def rolled_out(reference: str, namespace: str = "") -> Condition:
     """A workload runs nothing but its present template, as `kubectl rollout status` means it."""
-    return Condition(f"{reference} to be rolled out", lambda cluster: is_ready(cluster.find(reference, namespace)))
+    return ready(reference, namespace)._replace(text=f"{reference} to be rolled out")
 
 
 def gone(reference: str, namespace: str = "") -> Condition:
     """The object does not exist."""
-    return Condition(f"{reference} to be gone", lambda cluster: cluster.find(reference, namespace) is None)
+
+    def why_not(cluster: Readable) -> str:
+        obj = cluster.find(reference, namespace)
+        held = ", ".join((obj or {}).get("metadata", {}).get("finalizers") or ())
+        return f"{reference} is there{f', held by {held}' if held else ''}"
+
+    text = f"{reference} to be gone"
+    return Condition(text, lambda cluster: cluster.find(reference, namespace) is None, why_not)
 
 
 def bound(reference: str, namespace: str = "") -> Condition:
@@ -56,7 +70,16 @@ def bound(reference: str, namespace: str = "") -> Condition:
         obj = cluster.find(reference, namespace)
         return obj is not None and (obj.get("status") or {}).get("phase") == "Bound"
 
-    return Condition(f"{reference} to be bound", holds)
+    return Condition(f"{reference} to be bound", holds, _unready(reference, namespace))
+
+
+def _unready(reference: str, namespace: str) -> Callable[[Readable], str]:
+    def why_not(cluster: Readable) -> str:
+        obj = cluster.find(reference, namespace)
+        has_pods = obj is not None and obj["kind"] in ("Deployment", "ReplicaSet", "StatefulSet")
+        return f"{reference} {why_unready(obj, cluster.pods_of(reference, namespace) if has_pods else ())}"
+
+    return why_not
 
 
 def is_ready(obj: Object | None) -> bool:

@@ -30,6 +30,18 @@ def holds(port: Port, condition: Condition, namespace: str) -> bool:
     return is_within(condition, value) if has_bound else bool(value)
 
 
+def why_not(port: Port, condition: Condition, namespace: str) -> str:
+    """What is instead of what the condition wants."""
+    if question_of(condition) != "is_":
+        return f"{condition.object}: {value_of(port, condition, namespace)}"
+    if _is_of_every(condition):
+        each = _each(port, condition, namespace)
+        return next(why_not(port, one, namespace) for one in each if not holds(port, one, namespace))
+    if condition.is_ in _STATES:
+        return _STATES[condition.is_](condition.object, namespace).why_not(port)
+    return f"{condition.object} is not"
+
+
 def value_of(port: Port, condition: Condition, namespace: str) -> Any:
     """What the condition's bound is compared with: a field's value, a number of Pods or of Events, or the state."""
     obj = port.find(condition.object, namespace)
@@ -86,12 +98,8 @@ def _entry(items: Sequence[Any], name: str) -> Any:
 
 def _is_in_state(port: Port, condition: Condition, namespace: str) -> bool:
     state = condition.is_
-    kind, _, name = condition.object.rpartition("/")
-    if name == EVERY:
-        each = [
-            msgspec.structs.replace(condition, object=reference) for reference in _references(port, kind, namespace)
-        ]
-        return all(_is_in_state(port, one, namespace) for one in each)
+    if _is_of_every(condition):
+        return all(_is_in_state(port, one, namespace) for one in _each(port, condition, namespace))
     if state in _STATES:
         return _STATES[state](condition.object, namespace).holds(port)
     obj = port.find(condition.object, namespace)
@@ -100,8 +108,15 @@ def _is_in_state(port: Port, condition: Condition, namespace: str) -> bool:
     return (obj is None) == (state == "gone")
 
 
-def _references(port: Port, kind: str, namespace: str) -> list[Reference]:
-    return [Reference(f"{kind}/{obj['metadata']['name']}") for obj in port.list(kind, namespace)]
+def _is_of_every(condition: Condition) -> bool:
+    return condition.object.rpartition("/")[2] == EVERY
+
+
+def _each(port: Port, condition: Condition, namespace: str) -> list[Condition]:
+    """The condition on every object of the kind, one by one."""
+    kind = condition.object.rpartition("/")[0]
+    names = [obj["metadata"]["name"] for obj in port.list(kind, namespace)]
+    return [msgspec.structs.replace(condition, object=Reference(f"{kind}/{name}")) for name in names]
 
 
 def _count_pods(port: Port, condition: Condition, namespace: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from kubesim.api.objects import Object
 from kubesim.errors import ApiError, UserError
 from kubesim.scenario.actions import Actor, DrainTimeout
-from kubesim.scenario.asking import holds, value_of
+from kubesim.scenario.asking import holds, why_not
 from kubesim.scenario.judge import judge_answer, judge_at_end, seconds
 from kubesim.scenario.model import (
     Condition,
@@ -21,7 +21,6 @@ from kubesim.scenario.model import (
     Scenario,
     Step,
     describe,
-    question_of,
     reference_to,
 )
 from kubesim.scenario.outcome import Check, Outcome, Requests, StepOutcome, Writes
@@ -191,19 +190,14 @@ class Runner:
         took_ns = port.now_ns - start_ns if is_noticed else 0
         missing = [each for each in step.until if not holds(port, each, namespace)]
         text = f"{', '.join(describe(each) for each in (missing or step.until))} within {seconds(step.within)}"
-        found = f"after {seconds(took_ns)}" if is_met else "; ".join(self._why_not(each) for each in missing)
+        found = f"after {seconds(took_ns)}" if is_met else "; ".join(why_not(port, each, namespace) for each in missing)
         checks.append(Check(text=text, found=found, is_met=is_met))
         if is_met and step.stays:
             self._pass(step.stays, watcher.look if watcher.is_needed else None)
             lost = [each for each in step.until if not holds(port, each, namespace)]
-            found = "; ".join(self._why_not(each) for each in lost) or "it stays so"
+            found = "; ".join(why_not(port, each, namespace) for each in lost) or "it stays so"
             checks.append(Check(text=f"this stays so for {seconds(step.stays)}", found=found, is_met=not lost))
         return took_ns if is_met else None
-
-    def _why_not(self, condition: Condition) -> str:
-        if question_of(condition) == "is_":
-            return f"{condition.object} is not"
-        return f"{condition.object}: {value_of(self._port, condition, self._scenario.namespace)}"
 
     def _last(self, span_ns: int, watcher: _Watcher) -> None:
         if span_ns > 0:
