@@ -30,6 +30,7 @@ from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.cluster.belonging import events_about, pods_of
 from kubesim.cluster.references import find_among, parse_kind, parse_reference
+from kubesim.cluster.rolling_out import check_restart
 from kubesim.cluster.undoing import plan_undo
 from kubesim.errors import ApiError, UserError
 from kubesim.faults import Schedule
@@ -317,6 +318,7 @@ class RealPort:
         self.patch(reference, {"spec": {"template": change}}, namespace)
 
     def restart_rollout(self, reference: str, namespace: str = "") -> None:
+        check_restart(self._get(reference, namespace))
         stamp = {"kubectl.kubernetes.io/restartedAt": to_time(time.time_ns())}
         self.patch(reference, {"spec": {"template": {"metadata": {"annotations": stamp}}}}, namespace)
 

@@ -6,10 +6,10 @@ from typing import final
 
 from kubesim.api.kinds import LEASE, NODE, POD
 from kubesim.api.objects import Object
+from kubesim.api.tolerations import tolerates
 from kubesim.apiserver.server import Write
 from kubesim.checks.invariant import GRACE_NS, Scene, is_removal, subject_of
 from kubesim.checks.looking import is_ready
-from kubesim.checks.placing import tolerates
 from kubesim.sim.loop import SECOND
 
 # --node-monitor-grace-period is 50 s, the look at all nodes comes every 5 s, and marking many Pods takes its time.

@@ -9,6 +9,7 @@ from kubesim.api.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, 
 from kubesim.api.objects import Object, labels_of
 from kubesim.api.quantity import milli
 from kubesim.api.selectors import compile_selector
+from kubesim.api.tolerations import tolerates
 from kubesim.apiserver.server import Write
 from kubesim.checks.invariant import GRACE_NS, Scene, is_removal, subject_of
 from kubesim.checks.looking import FINISHED
@@ -213,12 +214,3 @@ def _rules_out(node: Object | None, pod: Object) -> str:
         if taint["effect"] != "PreferNoSchedule" and not any(tolerates(each, taint) for each in tolerations):
             return f"whose taint {taint['key']} it does not tolerate"
     return ""
-
-
-def tolerates(toleration: Object, taint: Object) -> bool:
-    """Whether a toleration is about the taint."""
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("key") not in (None, "", taint["key"]):
-        return False
-    return toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", "")

@@ -35,6 +35,7 @@ from kubesim.cluster.faults import Faults
 from kubesim.cluster.options import ClusterOptions
 from kubesim.cluster.recording import Recording
 from kubesim.cluster.references import find_object, nearest_name, parse_kind, parse_reference
+from kubesim.cluster.rolling_out import check_restart
 from kubesim.cluster.undoing import plan_undo
 from kubesim.cluster.waiting import Condition
 from kubesim.controllers.base import Controller, ControllerContext
@@ -248,7 +249,12 @@ class Cluster:
         self.patch(reference, {"spec": {"template": change}}, namespace)
 
     def restart_rollout(self, reference: str, namespace: str = "") -> None:
-        """What `kubectl rollout restart` does: a new template that differs by an annotation."""
+        """What `kubectl rollout restart` does: a new template that differs by an annotation.
+
+        Raises:
+            UserError: it is no workload that can be rolled out, or it is paused.
+        """
+        check_restart(self.get(reference, namespace))
         stamp = {"kubectl.kubernetes.io/restartedAt": to_time(self.loop.now_ns)}
         template = {"metadata": {"annotations": stamp}}
         self.patch(reference, {"spec": {"template": template}}, namespace)

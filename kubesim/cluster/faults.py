@@ -28,6 +28,8 @@ class Faults:
 
     def __init__(self, loop: Loop, data_plane: DataPlane, recording: Recording | None) -> None:
         self.log: list[Noted] = []
+        # By what is on: whoever has begun it and has not ended it yet.
+        self.holders: dict[str, list[object]] = {}
         self._loop = loop
         self._data_plane = data_plane
         self._recording = recording

@@ -32,10 +32,12 @@ from kubesim.faults.arguments import (
     Slowness,
     Watches,
 )
+from kubesim.faults.holding import hold, release
 from kubesim.faults.kinds import FaultKind, Injection, Undo
 
 _API_SERVER: Final = "component/kube-apiserver"
 _ETCD: Final = "component/etcd"
+_PROCESS: Final = "process"
 _AREA: Final = "controlPlane"
 # Who is quicker in a storm of conflicts, and what is written. Each conflict is a real one, as controllers count on the
 # event that comes with it: the Deployment controller takes a failed scale-down for nothing to be done.
@@ -82,11 +84,12 @@ def _events_of(of: str) -> str:
 def _stop_api_server(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:
     cluster.plane.stop_server()
     cluster.faults.note("stopApiServer", _API_SERVER, "its process is gone: connections break, new ones are refused")
-    return Injection(_API_SERVER, lambda: _start(cluster))
+    return Injection(_API_SERVER, hold(cluster, _PROCESS, _API_SERVER, lambda: _start(cluster)))
 
 
 def _start_api_server(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:
     _start(cluster)
+    release(cluster, _PROCESS, _API_SERVER)
     return Injection(_API_SERVER)
 
 
@@ -217,14 +220,14 @@ def _crash_component(cluster: Cluster, crash: CrashComponent, _namespace: str) -
         raise UserError(f"{name} does not run at this moment, or is no component that can crash by itself")
     cluster.faults.note("crashComponent", subject, "ends where it stands; what it knew is gone")
 
-    def undo() -> None:
+    def end() -> None:
         if leadership is not None:
             leadership.recover()
         else:
             manager.restart_controller(name)
         cluster.faults.note("heal", subject, "starts again, with empty caches")
 
-    return Injection(subject, undo)
+    return Injection(subject, hold(cluster, _PROCESS, subject, end))
 
 
 def _change_leader(cluster: Cluster, change: ChangeLeader, _namespace: str) -> Injection:

@@ -74,23 +74,25 @@ class Injector:
                 return active.subject
         raise UserError(f"no {fault} is on; a step with {fault} must come before its end")
 
-    def heal_all(self) -> list[Active]:
-        """End all that is on, the latest first, and what needs an API server once that is there; returns what was."""
-        ended: list[Active] = []
+    def heal_all(self) -> list[tuple[Active, str]]:
+        """End all that is on, the latest first, and what needs an API server once that is there.
+
+        Returns what was on, each with an empty text, or with why it is on still: the API server refuses its end for
+        reasons of its own, even with all others ended.
+        """
+        ended: list[tuple[Active, str]] = []
         left = self.active[::-1]
         while left:
-            refused: list[Active] = []
+            refused: list[tuple[Active, str]] = []
             for active in left:
                 try:
                     self.heal(active)
-                    ended.append(active)
-                except ApiError:
-                    refused.append(active)
+                    ended.append((active, ""))
+                except ApiError as error:
+                    refused.append((active, error.message))
             if len(refused) == len(left):
-                # Not even with all others ended: its object is gone or refuses for reasons of its own.
-                self.active.clear()
-                break
-            left = refused
+                return ended + refused
+            left = [active for active, _ in refused]
         return ended
 
     def _end(self, kind: FaultKind, argument: Any) -> str:

@@ -8,21 +8,33 @@ from typing import Final
 from kubesim.cluster import Cluster
 from kubesim.faults.arguments import Drain, NodeTarget
 from kubesim.faults.draining import Draining
-from kubesim.faults.kinds import FaultKind, Inject, Injection
+from kubesim.faults.holding import hold, release
+from kubesim.faults.kinds import FaultKind, Inject, Injection, Undo
 from kubesim.faults.targets import choose_node
 from kubesim.sim.loop import SECOND
+
+# What faults take from a node, each by several ways.
+_CORDON: Final = "cordon"
+_POWER: Final = "power"
+_NETWORK: Final = "network"
+_KUBELET: Final = "kubelet"
 
 
 def _cordon(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
     name = choose_node(cluster, target, namespace)
     cluster.cordon(name)
-    return Injection(f"node/{name}", lambda: _uncordon_if_there(cluster, name))
+    return Injection(f"node/{name}", _cordoned(cluster, name))
 
 
 def _uncordon(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
     name = choose_node(cluster, target, namespace)
     cluster.cordon(name, unschedulable=False)
+    release(cluster, _CORDON, f"node/{name}")
     return Injection(f"node/{name}")
+
+
+def _cordoned(cluster: Cluster, name: str) -> Undo:
+    return hold(cluster, _CORDON, f"node/{name}", lambda: _uncordon_if_there(cluster, name))
 
 
 def _uncordon_if_there(cluster: Cluster, name: str) -> None:
@@ -35,31 +47,33 @@ def _drain(cluster: Cluster, drain: Drain, namespace: str) -> Injection:
     cluster.cordon(name)
     draining = Draining(cluster, name, drain.timeout)
     draining.start()
+    cordoned = _cordoned(cluster, name)
 
     def undo() -> None:
         draining.stop()
-        _uncordon_if_there(cluster, name)
+        cordoned()
 
     return Injection(f"node/{name}", undo)
 
 
-def _lasting(begin: Callable[[Cluster, str], None], end: Callable[[Cluster, str], None]) -> Inject:
-    """A fault of a node that stays until its twin."""
+def _lasting(what: str, begin: Callable[[Cluster, str], None], end: Callable[[Cluster, str], None]) -> Inject:
+    """A fault of a node that stays until its twin; `what` of the node it takes."""
 
     def inject(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
         name = choose_node(cluster, target, namespace)
         begin(cluster, name)
-        return Injection(f"node/{name}", lambda: end(cluster, name))
+        return Injection(f"node/{name}", hold(cluster, what, f"node/{name}", lambda: end(cluster, name)))
 
     return inject
 
 
-def _ending(end: Callable[[Cluster, str], None]) -> Inject:
+def _ending(what: str, end: Callable[[Cluster, str], None]) -> Inject:
     """The twin of such a fault."""
 
     def inject(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
         name = choose_node(cluster, target, namespace)
         end(cluster, name)
+        release(cluster, what, f"node/{name}")
         return Injection(f"node/{name}")
 
     return inject
@@ -93,14 +107,18 @@ def _reboot(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
     """Off, and on again after the time that a machine takes to boot."""
     name = choose_node(cluster, target, namespace)
     cluster.faults.lose_power(name)
-    timer = cluster.loop.timer(_BOOT_NS, lambda: cluster.faults.restore_power(name))
+    boot = _powerless(cluster, name)
+    timer = cluster.loop.timer(_BOOT_NS, boot)
 
     def undo() -> None:
-        if timer.pending:
-            timer.cancel()
-            cluster.faults.restore_power(name)
+        timer.cancel()
+        boot()
 
     return Injection(f"node/{name}", undo)
+
+
+def _powerless(cluster: Cluster, name: str) -> Undo:
+    return hold(cluster, _POWER, f"node/{name}", lambda: cluster.faults.restore_power(name))
 
 
 def _cut_off_api(cluster: Cluster, node: str) -> None:
@@ -120,7 +138,7 @@ def _remove(cluster: Cluster, target: NodeTarget, namespace: str) -> Injection:
     cluster.delete(f"node/{name}")
     cluster.faults.lose_power(name)
     cluster.faults.note("removeNode", f"node/{name}", "the machine is gone, and its Node is deleted")
-    return Injection(f"node/{name}", lambda: cluster.faults.restore_power(name))
+    return Injection(f"node/{name}", _powerless(cluster, name))
 
 
 # From power to a kubelet: a choice.
@@ -143,29 +161,34 @@ NODE_FAULTS: Final = (
         NodeTarget,
         "node",
         "it is gone from one instant to the next, and nobody is told",
-        _lasting(_lose_power, _restore_power),
+        _lasting(_POWER, _lose_power, _restore_power),
         healed_by="restorePower",
     ),
-    FaultKind("restorePower", NodeTarget, "node", "it boots again", _ending(_restore_power), heals="losePower"),
+    FaultKind("restorePower", NodeTarget, "node", "it boots again", _ending(_POWER, _restore_power), heals="losePower"),
     FaultKind(
         "isolate",
         NodeTarget,
         "node",
         "it runs on, cut off from the API server and all other nodes",
-        _lasting(_isolate, _rejoin),
+        _lasting(_NETWORK, _isolate, _rejoin),
         healed_by="rejoin",
     ),
-    FaultKind("rejoin", NodeTarget, "node", "it has its network again", _ending(_rejoin), heals="isolate"),
+    FaultKind("rejoin", NodeTarget, "node", "it has its network again", _ending(_NETWORK, _rejoin), heals="isolate"),
     FaultKind(
         "stopKubelet",
         NodeTarget,
         "node",
         "its kubelet stops, containers run on",
-        _lasting(_stop_kubelet, _start_kubelet),
+        _lasting(_KUBELET, _stop_kubelet, _start_kubelet),
         healed_by="startKubelet",
     ),
     FaultKind(
-        "startKubelet", NodeTarget, "node", "its kubelet starts again", _ending(_start_kubelet), heals="stopKubelet"
+        "startKubelet",
+        NodeTarget,
+        "node",
+        "its kubelet starts again",
+        _ending(_KUBELET, _start_kubelet),
+        heals="stopKubelet",
     ),
     FaultKind("reboot", NodeTarget, "node", "it boots: off at once, and back after 30 s", _reboot, healed_by="heal"),
     FaultKind(
@@ -173,7 +196,7 @@ NODE_FAULTS: Final = (
         NodeTarget,
         "node",
         "it reaches all others, but not the API server",
-        _lasting(_cut_off_api, _reach_api),
+        _lasting("API server", _cut_off_api, _reach_api),
         healed_by="heal",
     ),
     FaultKind(

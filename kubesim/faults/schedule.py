@@ -168,15 +168,19 @@ class Armed:
         return self._start_ns + max(ends, default=0)
 
     def heal_all(self) -> None:
-        """End everything that is on, and let nothing more of the schedule strike."""
+        """End everything that is on, and let nothing more of the schedule strike. What cannot be ended now, and why, is
+        said in `fired`, and is tried again every second."""
         for timer in self._timers:
             timer.cancel()
         self._watches.clear()
         if self._is_listening:
             self._is_listening = False
             self._cluster.stop_listening(self._on_write)
-        for active in self._injector.heal_all():
-            self._note(self._numbers[active], active.fault, active.subject, is_healing=True)
+        for active, why_not in self._injector.heal_all():
+            number = self._numbers[active]
+            self._note(number, active.fault, active.subject, is_healing=True, why_not=why_not)
+            if why_not:
+                self._heal_later(number, active)
 
     def _await(self, number: int, disturbance: Disturbance) -> None:
         def strike() -> None:
@@ -213,19 +217,25 @@ class Armed:
         self._numbers[active] = number
 
         def heal() -> None:
-            try:
-                is_healed = self._injector.heal(active)
-            except ApiError:
-                # Whoever mends it tries again until the API server takes it.
-                self._timers.append(self._cluster.loop.timer(_HEAL_AGAIN_NS, heal))
-                return
-            if is_healed:
-                self._note(number, fault, active.subject, is_healing=True)
+            self._heal(number, active)
 
         if disturbance.lasts is not None:
             self._timers.append(self._cluster.loop.timer(disturbance.lasts, heal))
         if disturbance.healed_after_write is not None:
             self._watch(disturbance.healed_after_write, heal)
+
+    def _heal(self, number: int, active: Active) -> None:
+        try:
+            is_healed = self._injector.heal(active)
+        except ApiError:
+            self._heal_later(number, active)
+            return
+        if is_healed:
+            self._note(number, active.fault, active.subject, is_healing=True)
+
+    def _heal_later(self, number: int, active: Active) -> None:
+        """Whoever mends it tries again until the API server takes it."""
+        self._timers.append(self._cluster.loop.timer(_HEAL_AGAIN_NS, lambda: self._heal(number, active)))
 
     def _note(self, number: int, fault: str, subject: str, *, is_healing: bool = False, why_not: str = "") -> None:
         self.fired.append(Fired(self._cluster.now_ns, number, fault, subject, is_healing, why_not))

@@ -9,6 +9,7 @@ from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
 from kubesim.errors import UserError
 from kubesim.faults.arguments import Crowd, PodTarget, SlowVolume
+from kubesim.faults.holding import hold
 from kubesim.faults.kinds import FaultKind, Inject, Injection
 from kubesim.faults.targets import choose_pod, name_of
 from kubesim.node.simulated import SimRuntime
@@ -52,13 +53,13 @@ def _troubled(verb: str, trouble: str, detail: str) -> Inject:
         pod = choose_pod(cluster, target.of, namespace, target.index)
         volumes = _volumes(cluster, pod)
         for volume in volumes:
-            volume.trouble = trouble
+            volume.troubles.append(trouble)
         cluster.faults.note(verb, name_of(pod), detail)
 
         def undo() -> None:
             for volume in volumes:
-                volume.trouble = ""
-            cluster.faults.note("heal", name_of(pod), "its volumes are well again")
+                volume.troubles.remove(trouble)
+            cluster.faults.note("heal", name_of(pod), f"{verb} is over for its volumes")
 
         return Injection(name_of(pod), undo)
 
@@ -81,10 +82,10 @@ def _crash_in_commit(cluster: Cluster, target: PodTarget, namespace: str) -> Inj
     program.crashes_at_commit = True
     cluster.faults.note("crashInCommit", name_of(pod), "its next commit is in the volume, and answered by nobody")
 
-    def undo() -> None:
+    def end() -> None:
         program.crashes_at_commit = False
 
-    return Injection(name_of(pod), undo)
+    return Injection(name_of(pod), hold(cluster, "commit", name_of(pod), end))
 
 
 def _take_connections(cluster: Cluster, crowd: Crowd, namespace: str) -> Injection:

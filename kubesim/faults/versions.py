@@ -9,6 +9,7 @@ from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
 from kubesim.errors import ApiError, UserError
 from kubesim.faults.arguments import BadVersion, Nothing, PodTarget, SlowRegistry, SlowStart
+from kubesim.faults.holding import hold
 from kubesim.faults.kinds import FaultKind, Injection
 from kubesim.faults.targets import choose_pod, name_of, split_reference
 from kubesim.node.images import full_name
@@ -34,28 +35,29 @@ def _not_ready(cluster: Cluster, target: PodTarget, namespace: str) -> Injection
         raise UserError(f"{name_of(pod)}: container {wanted} does not run now; wait until it does")
     cluster.faults.note("notReady", name_of(pod), f"container {wanted} lives, and its readiness probe fails")
 
-    def undo() -> None:
+    def end() -> None:
         if runtime.set_unready(uid, wanted, is_unready=False):
             cluster.faults.note("heal", name_of(pod), f"container {wanted} is well again")
 
-    return Injection(name_of(pod), undo)
+    return Injection(name_of(pod), hold(cluster, f"unready {uid} {wanted}", name_of(pod), end))
 
 
 def _images_of(obj: Object) -> list[str]:
     spec = obj["spec"]["template"]["spec"] if "template" in obj["spec"] else obj["spec"]
-    return [full_name(each["image"]) or each["image"] for each in spec["containers"]]
+    return list(dict.fromkeys(full_name(each["image"]) or each["image"] for each in spec["containers"]))
 
 
 def _slow_start(cluster: Cluster, slow: SlowStart, namespace: str) -> Injection:
     images = _images_of(cluster.get(*split_reference(slow.of, namespace)))
     delays = cluster.data_plane.images.start_delays_ns
-    delays.update(dict.fromkeys(images, slow.added))
+    for image in images:
+        delays[image] = delays.get(image, 0) + slow.added
     subject = str(slow.of)
     cluster.faults.note("slowStart", subject, f"its containers begin their work {slow.added / 1e9:g} s later")
 
     def undo() -> None:
         for image in images:
-            delays.pop(image, None)
+            delays[image] -= slow.added
         cluster.faults.note("heal", subject, "its containers begin at once again")
 
     return Injection(subject, undo)
@@ -113,11 +115,11 @@ def _stop_registry(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:
     images.is_unreachable = True
     cluster.faults.note("stopRegistry", _REGISTRY, "answers nobody: what is not on a node cannot be pulled")
 
-    def undo() -> None:
+    def end() -> None:
         images.is_unreachable = False
         cluster.faults.note("heal", _REGISTRY, "answers again")
 
-    return Injection(_REGISTRY, undo)
+    return Injection(_REGISTRY, hold(cluster, "silence", _REGISTRY, end))
 
 
 def _slow_registry(cluster: Cluster, slow: SlowRegistry, _namespace: str) -> Injection:
@@ -137,11 +139,11 @@ def _stop_dns(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:
     fabric.is_dns_silent = True
     cluster.faults.note("stopDns", _DNS, "answers nobody in the cluster: names cannot be looked up")
 
-    def undo() -> None:
+    def end() -> None:
         fabric.is_dns_silent = False
         cluster.faults.note("heal", _DNS, "answers again")
 
-    return Injection(_DNS, undo)
+    return Injection(_DNS, hold(cluster, "silence", _DNS, end))
 
 
 _AREA: Final = "workload"

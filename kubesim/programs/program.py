@@ -23,14 +23,19 @@ EXIT_KILLED = 128 + SIGKILL
 class Volume:
     """A file system's content: path → any value. It outlives the process; its owner says whether also the Pod."""
 
-    __slots__ = ("added_ns", "files", "name", "trouble")
+    __slots__ = ("added_ns", "files", "name", "troubles")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.files: dict[str, Any] = {}
-        # By how much longer an fsync takes, and what a write meets: "" (nothing), "full" or "broken".
+        # By how much longer an fsync takes, and what is wrong with the disk: it is "full" or "broken".
         self.added_ns = 0
-        self.trouble = ""
+        self.troubles: list[str] = []
+
+    @property
+    def trouble(self) -> str:
+        """What a write meets: the worst that is wrong, or an empty text."""
+        return "broken" if "broken" in self.troubles else "full" if self.troubles else ""
 
 
 class Connection(Protocol):

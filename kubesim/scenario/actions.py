@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from kubesim.cluster.rolling_out import check_pause
 from kubesim.errors import UserError
 from kubesim.faults.arguments import Crash, Delete, Drain, NodeTarget, PodTarget, Scale, SetImage, Undo, Workload
 from kubesim.faults.draining import is_drained
@@ -169,12 +170,19 @@ class Actor:
         return undo.of
 
     def _pause_rollout(self, workload: Workload) -> str:
+        self._check_pause(workload, is_paused=False)
         self._port.patch(workload.of, {"spec": {"paused": True}}, self._namespace)
         return workload.of
 
     def _resume_rollout(self, workload: Workload) -> str:
+        self._check_pause(workload, is_paused=True)
         self._port.patch(workload.of, {"spec": {"paused": None}}, self._namespace)
         return workload.of
+
+    def _check_pause(self, workload: Workload, *, is_paused: bool) -> None:
+        obj = self._port.find(workload.of, self._namespace)
+        if obj is not None:
+            check_pause(obj, is_paused=is_paused)
 
     def _patch(self, patch: Patch) -> str:
         self._port.patch(patch.of, patch.change, self._namespace, patch.type, patch.subresource)

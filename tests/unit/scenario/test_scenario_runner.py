@@ -143,6 +143,24 @@ def test_what_cannot_be_done_fails_and_the_run_goes_on():
     assert len(outcome.steps) == 4
 
 
+@pytest.mark.parametrize(
+    "action, why",
+    [
+        (
+            "restartRollout: namespace/default",
+            "namespace/default cannot be restarted; name one of Deployment, DaemonSet, StatefulSet",
+        ),
+        ("pauseRollout: namespace/default", "namespace/default cannot be paused; name a Deployment"),
+        ("resumeRollout: deployment/web", "deployment/web is not paused"),
+    ],
+)
+def test_what_cannot_be_rolled_out_fails(action, why):
+    """As `kubectl rollout` refuses it; nothing is written."""
+    outcome = run(f"  - {action}\n")
+
+    assert failures(outcome) == [f"{action.partition(':')[0]} is done — {why}"]
+
+
 def test_ever_and_never_see_what_passes():
     """What is over by the end of the step counts as well."""
     outcome = run(
