@@ -147,6 +147,8 @@ class Recorder:
         self._source: Object = {"component": component, "host": host} if host else {"component": component}
         self._host = host
         self._last_ns = 0
+        # By how much the clock is ahead by which Events are dated.
+        self.skew_ns = 0
         # What the last Event was about; several in a row are about the same.
         self._involved: tuple[Object, str, Object] | None = None
         self._subjects: dict[str, dict[str, _Subject]] = {"Normal": {}, "Warning": {}}
@@ -188,7 +190,7 @@ class Recorder:
         group.sent[group.sent.index(sent)] = counted
         if not subject.take_token(now_ns):
             return
-        changes = {"count": counted.times, "lastTimestamp": to_time(now_ns), "message": message}
+        changes = {"count": counted.times, "lastTimestamp": to_time(now_ns + self.skew_ns), "message": message}
 
         def build_anew() -> Request:
             # The Event has expired meanwhile: it is created anew under its name, with the count so far.
@@ -245,7 +247,7 @@ class Recorder:
         about = self._involved
         if about is None or about[0] is not obj or about[1] != field_path:
             self._involved = about = (obj, field_path, _reference(obj, field_path))
-        at = to_time(now_ns)
+        at = to_time(now_ns + self.skew_ns)
         # Upstream forgets the reporter of an Event that it combines.
         is_combined = message.startswith(_COMBINED)
         return {

@@ -176,6 +176,7 @@ class DataPlane:
             self.caches,
             event_client=events,
             heartbeat_client=heartbeats,
+            machine=runtime if isinstance(runtime, SimRuntime) else None,
         )
         return Node(kubelet, runtime, (client, events, heartbeats))
 
@@ -239,6 +240,7 @@ class DataPlane:
         if node.unblock(_NO_POWER):
             self.fabric.restore_node(name)
             node.runtime.boot()
+            node.kubelet.runtime_health.handle_started()
             node.kubelet.start()
 
     def isolate(self, name: str) -> None:
@@ -260,6 +262,13 @@ class DataPlane:
         """The end of `cut_off_api`."""
         if self.node(name).unblock(_API_OUT_OF_REACH) and self.node(name).is_in_touch:
             self.fabric.proxy.reconnect(name)
+
+    def shift_clock(self, name: str, by_ns: int) -> None:
+        """Put a node's clock forward, or back."""
+        node = self.node(name)
+        node.kubelet.set_clock(node.kubelet.clock_ns - self._loop.now_ns + by_ns)
+        if isinstance(node.runtime, SimRuntime):
+            node.runtime.skew_ns += by_ns
 
     @property
     def images(self) -> ImageCatalogue:

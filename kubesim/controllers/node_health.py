@@ -69,19 +69,24 @@ class Heartbeats:
         self._seen_ns: dict[str, int] = {}
         self._ready: dict[str, Object | None] = {}
         self._renewed: dict[str, None] = {}
+        # The latest time of renewal that has counted; an earlier one, of a clock that was set back, does not.
+        self._renewed_to: dict[str, str] = {}
 
     def on_lease(self, lease: Object) -> None:
         """A Lease has appeared."""
         metadata = lease["metadata"]
         if metadata["namespace"] == LEASE_NAMESPACE:
             self._renewed[metadata["name"]] = None
+            self._renewed_to[metadata["name"]] = lease["spec"].get("renewTime", "")
 
     def on_lease_update(self, old: Object, new: Object) -> None:
         """A Lease has changed: renewed if its time has moved on."""
-        if new["metadata"]["namespace"] == LEASE_NAMESPACE and old["spec"].get("renewTime", "") < new["spec"].get(
-            "renewTime", ""
-        ):
-            self._renewed[new["metadata"]["name"]] = None
+        if new["metadata"]["namespace"] != LEASE_NAMESPACE:
+            return
+        name, renewed = new["metadata"]["name"], new["spec"].get("renewTime", "")
+        if self._renewed_to.get(name, old["spec"].get("renewTime", "")) < renewed:
+            self._renewed[name] = None
+            self._renewed_to[name] = renewed
 
     def take_in(self, now_ns: int) -> list[str]:
         """Count the renewals since the last look; returns the nodes that have been silent for too long."""
@@ -117,7 +122,11 @@ class Heartbeats:
 
     def note_written(self, node: Object) -> None:
         """We have written the node's conditions ourselves."""
-        self._ready[node["metadata"]["name"]] = ready_of(node)
+        name = node["metadata"]["name"]
+        self._ready[name] = ready_of(node)
+        lease = self._leases.get(LEASE_NAMESPACE, name)
+        if lease is not None:
+            self._renewed_to[name] = lease["spec"].get("renewTime", "")
 
     def start_anew(self, now_ns: int) -> None:
         """Count every node as seen now."""
@@ -127,3 +136,4 @@ class Heartbeats:
         """The node is gone."""
         self._seen_ns.pop(node_name, None)
         self._ready.pop(node_name, None)
+        self._renewed_to.pop(node_name, None)

@@ -136,6 +136,31 @@ class NodeTarget(Argument, frozen=True, kw_only=True):
     runs_not: Reference | None = None
 
 
+class Amount(str):
+    """A quantity as Kubernetes writes it, such as 64Mi."""
+
+    __slots__ = ()
+
+
+class Shortage(Argument, frozen=True, kw_only=True):
+    """A node, and how much of what its kubelet wants to be available is `missing` at first."""
+
+    node: NodeName = NodeName("")
+    runs: Reference | None = None
+    runs_not: Reference | None = None
+    missing: Amount = Amount("64Mi")
+
+
+class Skew(Argument, frozen=True, kw_only=True):
+    """A node, and `by` how much its clock is ahead, or `behind`."""
+
+    node: NodeName = NodeName("")
+    runs: Reference | None = None
+    runs_not: Reference | None = None
+    by: Duration = Duration(300_000_000_000)
+    behind: bool = False
+
+
 class Drain(Argument, frozen=True, kw_only=True):
     """`kubectl drain`: cordon, then evict every Pod, trying again every 5 s where a budget refuses."""
 

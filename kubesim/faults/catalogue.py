@@ -6,6 +6,7 @@ from typing import Final
 
 from kubesim.faults.control_plane import CONTROL_PLANE_FAULTS
 from kubesim.faults.kinds import FaultKind
+from kubesim.faults.machine import MACHINE_FAULTS
 from kubesim.faults.network import NETWORK_FAULTS
 from kubesim.faults.node import NODE_FAULTS
 from kubesim.faults.storage import DATABASE_FAULTS, STORAGE_FAULTS
@@ -17,6 +18,7 @@ _AREAS: Final = (
     WORKLOAD_FAULTS,
     VERSION_FAULTS,
     NODE_FAULTS,
+    MACHINE_FAULTS,
     NETWORK_FAULTS,
     STORAGE_FAULTS,
     DATABASE_FAULTS,

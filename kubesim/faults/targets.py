@@ -8,7 +8,7 @@ from typing import Protocol
 from kubesim.api.conditions import is_condition_true
 from kubesim.api.objects import Object
 from kubesim.errors import UserError
-from kubesim.faults.arguments import Delete, Drain, NodeTarget, Reference
+from kubesim.faults.arguments import Delete, Drain, NodeTarget, Reference, Shortage, Skew
 
 
 class Readable(Protocol):
@@ -67,7 +67,7 @@ def choose_pod_to_delete(cluster: Readable, target: Delete, namespace: str) -> O
     return min(usable or [chosen], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
-def choose_node(cluster: Readable, target: NodeTarget | Drain, namespace: str) -> str:
+def choose_node(cluster: Readable, target: NodeTarget | Drain | Shortage | Skew, namespace: str) -> str:
     """The node that is named, or the first by name that runs a Pod of one workload and none of another.
 
     Raises:

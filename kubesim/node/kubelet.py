@@ -17,10 +17,12 @@ from kubesim.client.recorder import Recorder
 from kubesim.errors import ApiError
 from kubesim.node.addresses import PodAddresses
 from kubesim.node.admission import NodeResources, Rejection, check_node, claimed_by
+from kubesim.node.eviction import Eviction
 from kubesim.node.lease import LeaseRenewal
 from kubesim.node.node_status import NodeReporter
 from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.pod_worker import PodWorker
+from kubesim.node.runtime_health import RuntimeHealth
 from kubesim.node.volumes import VolumeSources
 from kubesim.sim.loop import SECOND, Loop
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from kubesim.api.objects import Object
     from kubesim.client.port import Client, Reply
     from kubesim.node.caches import ClusterCaches
+    from kubesim.node.eviction import Machine
     from kubesim.node.runtime import Network, Runtime
     from kubesim.programs.program import Volume
     from kubesim.sim.chooser import Stream
@@ -59,6 +62,7 @@ class Kubelet:
 
     Events and heartbeats go through clients of their own, so that a burst of Pods doesn't hold them up behind the main
     client's limit; without those they share it. Upstream limits heartbeats by nothing: cmd/kubelet/app/server.go @v1.36
+    `machine` says what Pods use up, where that is known.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Kubelet:
         *,
         event_client: Client | None = None,
         heartbeat_client: Client | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self.loop = loop
         self.client = client
@@ -84,7 +89,9 @@ class Kubelet:
         self.heartbeat_client = heartbeat_client or client
         self.recorder = Recorder(loop, event_client or client, "kubelet", config.name)
         self.workers: dict[str, PodWorker] = {}
+        self.machine = machine
         self.started_at_ns = 0
+        self._skew_ns = 0
         self.addresses = PodAddresses(config.pod_cidr)
         self.resources = NodeResources(config.allocatable)
         self.volume_sources = VolumeSources(
@@ -101,6 +108,8 @@ class Kubelet:
         self._lease = LeaseRenewal(loop, self.heartbeat_client, stream, config.name)
         self._reporter = NodeReporter(self)
         self._lease.on_return = self._reporter.refresh
+        self.eviction = Eviction(self, self._reporter.report_at_next_look)
+        self.runtime_health = RuntimeHealth(self, self._reporter.report_at_next_look)
         self._pods: Informer | None = None
         self._relist_phase_ns = 0
         self._sync_phase_ns = 0
@@ -114,6 +123,18 @@ class Kubelet:
     def is_running(self) -> bool:
         """Whether the kubelet's process is there."""
         return self._pods is not None
+
+    @property
+    def clock_ns(self) -> int:
+        """The instant by the node's clock: what it dates by."""
+        return self.loop.now_ns + self._skew_ns
+
+    def set_clock(self, skew_ns: int) -> None:
+        """Let the node's clock be ahead by so much, or behind. Spans of time are measured without it.
+
+        Upstream: Go's time.Time has a monotonic reading, by which Sub and timers go.
+        """
+        self._skew_ns = self._lease.skew_ns = self.recorder.skew_ns = skew_ns
 
     def start(self) -> None:
         """Start the kubelet, for the first time or again. Idempotent."""
@@ -136,6 +157,8 @@ class Kubelet:
         self._pods = Informer(loop, self.client, POD, options)
         self._pods.add_handler(self._handle_add, self._handle_update, self._handle_delete)
         self._reporter.start()
+        self.eviction.start()
+        self.runtime_health.start()
 
     def handle_registered(self, node: Object) -> None:
         """The Node object is there: begin with the Pods."""
@@ -153,6 +176,7 @@ class Kubelet:
         self._pods = None
         self._lease.stop()
         self._reporter.stop()
+        self.eviction.stop()
         self.runtime.on_exit = _ignore
         self.runtime.on_health_changed = _ignore
         for uid, worker in self.workers.items():
@@ -180,7 +204,9 @@ class Kubelet:
             return
         if "deletionTimestamp" not in metadata:
             claimed = claimed_by(pod["spec"])
-            rejection = None if worker.sandbox is not None else self.resources.check(claimed)
+            rejection = None
+            if worker.sandbox is None:
+                rejection = self.eviction.check(pod) or self.resources.check(claimed)
             if rejection is not None:
                 worker.reject(*rejection)
                 return
@@ -198,8 +224,8 @@ class Kubelet:
         seconds = worker.pod["spec"].get("activeDeadlineSeconds")
         if seconds is not None:
             since = (worker.pod.get("status") or {}).get("startTime")
-            started_ns = from_time(since) if since else self.loop.now_ns
-            left_ns = max(0, started_ns + seconds * SECOND - self.loop.now_ns)
+            started_ns = from_time(since) if since else self.clock_ns
+            left_ns = max(0, started_ns + seconds * SECOND - self.clock_ns)
             self.loop.post(left_ns, self._handle_deadline, worker)
 
     def _admit_to_node(self, worker: PodWorker) -> bool:

@@ -49,6 +49,7 @@ class LeaseRenewal:
         "_run",
         "_stream",
         "on_return",
+        "skew_ns",
     )
 
     def __init__(self, loop: Loop, client: Client, stream: Stream, name: str) -> None:
@@ -61,6 +62,8 @@ class LeaseRenewal:
         self._failures = 0
         self._run = 0
         self._is_cut_off = False
+        # By how much the node's clock is ahead.
+        self.skew_ns = 0
         # Called when a renewal succeeds after one that did not.
         self.on_return: Callable[[], None] = _ignore
 
@@ -87,7 +90,7 @@ class LeaseRenewal:
         if lease is None:
             self._client.send(get(LEASE, NAMESPACE, self._name), self._handle_found)
             return
-        spec = {**lease["spec"], "renewTime": to_micro_time(self._loop.now_ns)}
+        spec = {**lease["spec"], "renewTime": to_micro_time(self._loop.now_ns + self.skew_ns)}
         self._client.send(update(LEASE, {**lease, "spec": spec}), self._handle_written)
 
     def _handle_written(self, reply: Reply) -> None:
@@ -121,7 +124,7 @@ class LeaseRenewal:
             "spec": {
                 "holderIdentity": self._name,
                 "leaseDurationSeconds": DURATION_S,
-                "renewTime": to_micro_time(self._loop.now_ns),
+                "renewTime": to_micro_time(self._loop.now_ns + self.skew_ns),
             },
         }
         self._client.send(create(LEASE, lease), self._handle_created)

@@ -30,13 +30,27 @@ _REGISTER_RETRY_NS: Final = SECOND
 _IMAGES_MAX: Final = 50
 _KUBELET_VERSION: Final = "v1.36.3"
 
-# Type, status while all is well, reason and message, as seen on the real node.
+# Type, status while all is well, reason and message, as seen on the real node; and what they are when it is not.
 _HEALTHY: Final = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+_PRESSED: Final = {
+    "MemoryPressure": ("True", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    "DiskPressure": ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+}
+# The Event that tells of a condition's change. Upstream: nodestatus/setters.go @v1.36
+_CHANGES: Final = {
+    ("MemoryPressure", "True"): "NodeHasInsufficientMemory",
+    ("MemoryPressure", "False"): "NodeHasSufficientMemory",
+    ("DiskPressure", "True"): "NodeHasDiskPressure",
+    ("DiskPressure", "False"): "NodeHasNoDiskPressure",
+    ("PIDPressure", "False"): "NodeHasSufficientPID",
+    ("Ready", "True"): "NodeReady",
+    ("Ready", "False"): "NodeNotReady",
+}
 _RUNTIME_FEATURES: Final[Object] = {"recursiveReadOnlyMounts": True, "userNamespaces": False}
 # What the real node says of itself beside its conditions.
 _CONSTANT_STATUS: Final[Object] = {
@@ -56,11 +70,17 @@ _CONSTANT_STATUS: Final[Object] = {
 _NODE_EVENTS: Final = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
 
 
-def compute_node_conditions(old: Sequence[Object], now: str) -> list[Object]:
-    """The conditions of a healthy node; what was different before gets `now` as transition time."""
+def compute_node_conditions(
+    old: Sequence[Object], now: str, pressures: Sequence[str] = (), problem: str = ""
+) -> list[Object]:
+    """The conditions of a node with these pressures and this problem of its runtime, of a healthy one without any; what
+    was different before gets `now` as transition time."""
     before = {condition["type"]: condition for condition in old}
     conditions = []
-    for kind, status, reason, message in _HEALTHY:
+    for kind, *healthy in _HEALTHY:
+        status, reason, message = _PRESSED[kind] if kind in pressures else healthy
+        if kind == "Ready" and problem:
+            status, reason, message = "False", "KubeletNotReady", problem
         other = before.get(kind)
         since = other["lastTransitionTime"] if other is not None and other["status"] == status else now
         conditions.append(
@@ -86,12 +106,13 @@ def image_list(images: Sequence[Image]) -> list[Object]:
 class NodeReporter:
     """Registers the Node and reports its status while the kubelet runs."""
 
-    __slots__ = ("_has_look", "_kubelet", "_run", "node")
+    __slots__ = ("_has_look", "_is_reporting", "_kubelet", "_run", "node")
 
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
         self._run = 0
         self._has_look = False
+        self._is_reporting = False
         self.node: Object | None = None
 
     def start(self) -> None:
@@ -149,6 +170,23 @@ class NodeReporter:
         if self.node is not None:
             self._kubelet.client.send(get(NODE, "", self._kubelet.config.name), on_found)
 
+    def report_at_next_look(self) -> None:
+        """The node is not as its status says; the next look, one every 10 s, sends that."""
+        run = self._run
+
+        def look(_: None) -> None:
+            self._is_reporting = False
+            if run == self._run:
+                self.report()
+
+        if not self._is_reporting:
+            self._is_reporting = True
+            self._kubelet.loop.post(self._until_look_ns(), look, None)
+
+    def _until_look_ns(self) -> int:
+        since_ns = self._kubelet.loop.now_ns - self._kubelet.started_at_ns
+        return _RETRY_NS - since_ns % _RETRY_NS
+
     def _refresh_at_next_look(self) -> None:
         """Others have changed the Node's conditions; the next look, one every 10 s, finds that."""
         loop, run = self._kubelet.loop, self._run
@@ -161,8 +199,18 @@ class NodeReporter:
             if run == self._run:
                 self.refresh()
 
-        since_ns = loop.now_ns - self._kubelet.started_at_ns
-        loop.post(_RETRY_NS - since_ns % _RETRY_NS, look, None)
+        loop.post(self._until_look_ns(), look, None)
+
+    def _tell_changes(self, old: Sequence[Object], new: Sequence[Object]) -> None:
+        """An Event for each condition that is another one than before."""
+        before = {condition["type"]: condition["status"] for condition in old}
+        name = self._kubelet.config.name
+        for condition in new:
+            kind, status = condition["type"], condition["status"]
+            if before.get(kind, status) != status:
+                reason = _CHANGES[kind, status]
+                reference = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+                self._kubelet.recorder.event(reference, "Normal", reason, f"Node {name} status is now: {reason}")
 
     def _initial(self) -> Object:
         config = self._kubelet.config
@@ -192,7 +240,9 @@ class NodeReporter:
         return {
             "capacity": config.capacity,
             "allocatable": config.allocatable,
-            "conditions": compute_node_conditions(old, to_time(kubelet.loop.now_ns)),
+            "conditions": compute_node_conditions(
+                old, to_time(kubelet.clock_ns), kubelet.eviction.conditions, kubelet.runtime_health.problem()
+            ),
             "addresses": [
                 {"type": "InternalIP", "address": config.address},
                 {"type": "Hostname", "address": config.name},
@@ -227,7 +277,7 @@ class NodeReporter:
         for reason in (*_NODE_EVENTS, "NodeReady"):
             record(reference, "Normal", reason, f"Node {name} status is now: {reason}")
         if not is_new:
-            self._send(self._run)
+            self._send(self._run, has_told=True)
         kubelet.handle_registered(node)
         # Spread by a random part of the period, as upstream does, so that nodes don't report together.
         self._schedule(self._run, int(_REPORT_NS * (0.5 + kubelet.stream.fraction())))
@@ -240,11 +290,13 @@ class NodeReporter:
             self._send(run)
             self._schedule(run, _REPORT_NS)
 
-    def _send(self, run: int) -> None:
+    def _send(self, run: int, *, has_told: bool = False) -> None:
         kubelet = self._kubelet
         old = ((self.node or {}).get("status") or {}).get("conditions") or ()
         before = (self.node or {}).get("status") or {}
         status = self._status(old)
+        if not has_told:
+            self._tell_changes(old, status["conditions"])
         body = {field: value for field, value in status.items() if field == "conditions" or before.get(field) != value}
 
         def on_reply(reply: Reply) -> None:

@@ -219,7 +219,7 @@ class PodWorker:
         self.event("Warning", reason, message)
         self.stage = "finished"
         api = self.pod.get("status") or {}
-        self.writer.set(compute_rejection(self.pod, api, reason, message, self.node.loop.now_ns))
+        self.writer.set(compute_rejection(self.pod, api, reason, message, self.node.clock_ns))
 
     def fail(self, reason: str, message: str) -> None:
         """End the Pod as Failed for a reason of the node's own, such as its deadline."""
@@ -235,7 +235,7 @@ class PodWorker:
             return
         if field:
             probed = (record.id, field, is_success)
-            changed = with_probe_result(self.pod, self.facts, status, probed, self.node.loop.now_ns)
+            changed = with_probe_result(self.pod, self.facts, status, probed, self.node.clock_ns)
             if changed is not status:
                 self.writer.set(changed)
             self._observe_probes()
@@ -269,7 +269,7 @@ class PodWorker:
             self.reasons,
             self.probes,
             self.node.config.address,
-            self.node.loop.now_ns,
+            self.node.clock_ns,
             is_terminal,
             self.is_deleting,
         )

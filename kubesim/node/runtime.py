@@ -38,6 +38,7 @@ class ContainerRecord:
         "name",
         "previous",
         "reason",
+        "skew_ns",
         "started_at_ns",
         "state",
     )
@@ -52,6 +53,8 @@ class ContainerRecord:
         # Its readiness probes fail, whatever its process would answer.
         self.is_unready = False
         self.started_at_ns = 0
+        # By how much the clock was ahead by which it started; times are reported by that clock.
+        self.skew_ns = 0
         self.finished_at_ns = 0
         self.exit_code = 0
         self.reason = ""

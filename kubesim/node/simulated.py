@@ -10,13 +10,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from kubesim.node.env import expand_arguments
+from kubesim.node.gate import Gate
 from kubesim.node.image_catalogue import ImageCatalogue
 from kubesim.node.images import full_name
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, Image, OnDone, PodSandbox, RuntimeFailure
+from kubesim.node.simulated_pods import SimContainer, SimPod
 from kubesim.programs.hanging import Hang
 from kubesim.programs.plain import FinishedProgram, find_command
 from kubesim.programs.program import EXIT_KILLED, ExecResult
-from kubesim.programs.running import Ending, Place, RunningProcess
+from kubesim.programs.running import Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from kubesim.api.objects import Object
     from kubesim.network.fabric import Fabric
-    from kubesim.network.sockets import Host, Sockets
     from kubesim.programs.program import Program
     from kubesim.sim.chooser import Stream
 
@@ -55,67 +56,6 @@ class FindProgram(Protocol):
     ) -> tuple[Callable[[], Program], bool]:
         """A factory for the program, and whether anybody has said what the image is."""
         ...
-
-
-@final
-class _Container:
-    """A container with its process, and who waits for its end."""
-
-    __slots__ = ("config", "hang", "pod", "process", "record", "runtime", "sockets", "stop_calls")
-
-    def __init__(self, runtime: SimRuntime, pod: _Pod, config: ContainerConfig, record: ContainerRecord) -> None:
-        self.runtime = runtime
-        self.pod = pod
-        self.config: ContainerConfig | None = config
-        self.record = record
-        self.process: RunningProcess | None = None
-        self.sockets: Sockets | None = None
-        self.hang: Hang | None = None
-        self.stop_calls: list[OnDone] | None = None
-
-    def handle_end(self, ending: Ending) -> None:
-        """The process has ended."""
-        runtime = self.runtime
-        record = self.record
-        record.state = "exited"
-        record.exit_code, record.reason = ending
-        record.finished_at_ns = runtime.loop.now_ns
-        runtime.output[record.id] = self.process.output if self.process is not None else []
-        hang, stop_calls = self.hang, self.stop_calls
-        self.process = self.sockets = self.hang = self.stop_calls = None
-        runtime.on_process(self.pod.sandbox, record.name, False)
-        for finish in hang.commands if hang is not None else ():
-            finish(None)
-        for on_done in stop_calls or ():
-            on_done(None)
-        runtime.on_exit(self.pod.sandbox.uid)
-
-    def handle_health_changed(self) -> None:
-        """A probe may turn out differently."""
-        self.runtime.on_health_changed(self.pod.sandbox.uid, self.record.name)
-
-
-@final
-class _Pod:
-    """A sandbox with its place in the network and what is needed to start its containers."""
-
-    __slots__ = ("annotations", "host", "initial", "sandbox")
-
-    def __init__(self, sandbox: PodSandbox, host: Host, pod: Object) -> None:
-        self.sandbox = sandbox
-        self.host: Host | None = host
-        self.annotations: Mapping[str, str] = pod["metadata"].get("annotations") or _NO_ANNOTATIONS
-        # The containers that must end before the others start.
-        self.initial = tuple(
-            each["name"] for each in pod["spec"].get("initContainers") or () if each.get("restartPolicy") != "Always"
-        )
-
-    def containers(self) -> list[_Container]:
-        """The latest container of each name; a record's handle is its container."""
-        return [record.handle for record in self.sandbox.containers.values()]
-
-
-_NO_ANNOTATIONS: Final[Mapping[str, str]] = {}
 
 
 def _ignore(*_: Any) -> None:
@@ -149,9 +89,13 @@ class SimRuntime:
         self._catalogue = catalogue
         self._find_program = find_program
         self._pulled: dict[str, Image] = {}
-        self._pods: dict[str, _Pod] = {}
+        self._pods: dict[str, SimPod] = {}
         self._is_down = False
         self._boots = 0
+        # Closed while the runtime's own process is down; containers run on meanwhile.
+        self.gate = Gate(loop)
+        # By how much the node's clock is ahead.
+        self.skew_ns = 0
 
     @property
     def version(self) -> str:
@@ -189,7 +133,7 @@ class SimRuntime:
             on_done(result)
 
         took_ns = PULL_NS + self._catalogue.added_ns if isinstance(result, Image) else PULL_FAILS_NS
-        self.loop.post(took_ns, finish, self._boots)
+        self.gate.post(took_ns, finish, self._boots)
 
     # Pods and containers.
 
@@ -199,7 +143,7 @@ class SimRuntime:
 
     def run_sandbox(self, pod: Object, ip: str, on_done: OnDone) -> None:
         """See `Runtime`."""
-        self.loop.post(SANDBOX_START_NS, self._sandbox_started, (pod, ip, on_done))
+        self.gate.post(SANDBOX_START_NS, self._sandbox_started, (pod, ip, on_done))
 
     def _sandbox_started(self, call: tuple[Object, str, OnDone]) -> None:
         pod, ip, on_done = call
@@ -217,12 +161,12 @@ class SimRuntime:
             before.host = host
         else:
             sandbox = PodSandbox(uid, metadata["namespace"], metadata["name"], ip)
-            self._pods[uid] = _Pod(sandbox, host, pod)
+            self._pods[uid] = SimPod(sandbox, host, pod)
         on_done(sandbox)
 
     def stop_sandbox(self, uid: str, on_done: OnDone) -> None:
         """See `Runtime`."""
-        self.loop.post(SANDBOX_STOP_NS, self._sandbox_stopped, (uid, on_done))
+        self.gate.post(SANDBOX_STOP_NS, self._sandbox_stopped, (uid, on_done))
 
     def _sandbox_stopped(self, call: tuple[str, OnDone]) -> None:
         uid, on_done = call
@@ -233,7 +177,7 @@ class SimRuntime:
             self._take_down(pod)
         on_done(None)
 
-    def _take_down(self, pod: _Pod) -> None:
+    def _take_down(self, pod: SimPod) -> None:
         pod.sandbox.is_ready = False
         if pod.host is not None:
             self._fabric.detach(pod.host)
@@ -252,7 +196,7 @@ class SimRuntime:
 
     def create_container(self, pod: Object, config: ContainerConfig, on_done: OnDone) -> None:
         """See `Runtime`."""
-        self.loop.post(CONTAINER_CREATE_NS, self._container_created, (pod["metadata"]["uid"], config, on_done))
+        self.gate.post(CONTAINER_CREATE_NS, self._container_created, (pod["metadata"]["uid"], config, on_done))
 
     def _container_created(self, call: tuple[str, ContainerConfig, OnDone]) -> None:
         uid, config, on_done = call
@@ -272,12 +216,12 @@ class SimRuntime:
             before.previous = before.handle = None
             record.previous = before
         pod.sandbox.containers[name] = record
-        record.handle = _Container(self, pod, config, record)
+        record.handle = SimContainer(self, pod, config, record)
         on_done(record)
 
     def start_container(self, uid: str, record: ContainerRecord, on_done: OnDone) -> None:
         """See `Runtime`; the program starts at the instant at which the call is done."""
-        self.loop.post(CONTAINER_START_NS, self._container_started, (uid, record, on_done))
+        self.gate.post(CONTAINER_START_NS, self._container_started, (uid, record, on_done))
 
     def _container_started(self, call: tuple[str, ContainerRecord, OnDone]) -> None:
         uid, record, on_done = call
@@ -320,6 +264,7 @@ class SimRuntime:
         )
         record.state = "running"
         record.started_at_ns = self.loop.now_ns
+        record.skew_ns = self.skew_ns
         self.on_process(sandbox, record.name, True)
         self._begin(record, container.process)
         on_done(None)
@@ -347,11 +292,11 @@ class SimRuntime:
         if container.stop_calls is None:
             container.stop_calls = []
         container.stop_calls.append(on_done)
-        self.loop.post(grace_ns, self._kill_if_alive, (container, container.process))
-        self.loop.post(0, self._terminate, (container, container.process))
+        self.gate.post(grace_ns, self._kill_if_alive, (container, container.process))
+        self.gate.post(0, self._terminate, (container, container.process))
 
     @staticmethod
-    def _terminate(call: tuple[_Container, RunningProcess]) -> None:
+    def _terminate(call: tuple[SimContainer, RunningProcess]) -> None:
         container, process = call
         if container.hang is not None:
             container.hang.is_told_to_end = True
@@ -359,7 +304,7 @@ class SimRuntime:
             process.terminate()
 
     @staticmethod
-    def _kill_if_alive(call: tuple[_Container, RunningProcess]) -> None:
+    def _kill_if_alive(call: tuple[SimContainer, RunningProcess]) -> None:
         container, process = call
         if container.process is process:
             process.kill()
@@ -384,7 +329,7 @@ class SimRuntime:
                 self.loop.post(result.duration_ns, self._executed, (process, result, on_done))
 
         if container is None or container.hang is None:
-            self.loop.post(EXECUTE_NS, finish, None)
+            self.gate.post(EXECUTE_NS, finish, None)
         elif timeout_ns:
             self._time_out(command, timeout_ns, on_done)
         else:
@@ -407,14 +352,14 @@ class SimRuntime:
             return False
         return container.hang is None and container.process.is_steady
 
-    def _find(self, uid: str, name: str) -> _Container | None:
+    def _find(self, uid: str, name: str) -> SimContainer | None:
         pod = self._pods.get(uid)
         record = pod.sandbox.containers.get(name) if pod is not None else None
         return self._of(record) if record is not None else None
 
     @staticmethod
-    def _of(record: ContainerRecord) -> _Container | None:
-        container: _Container | None = record.handle
+    def _of(record: ContainerRecord) -> SimContainer | None:
+        container: SimContainer | None = record.handle
         return container
 
     # Faults and observation.
@@ -422,6 +367,7 @@ class SimRuntime:
     def crash(self) -> None:
         """The node loses power: every process is gone, nobody is told, and nothing asked of the runtime is answered."""
         self._is_down = True
+        self.gate.forget()
         for pod in self._pods.values():
             for container in pod.containers():
                 if container.process is not None:
@@ -433,6 +379,7 @@ class SimRuntime:
     def boot(self) -> None:
         """Power is back: sandboxes are down, and whatever ran or was about to has exited."""
         self._is_down = False
+        self.gate.open()
         self._boots += 1
         for pod in self._pods.values():
             self._take_down(pod)
@@ -442,6 +389,32 @@ class SimRuntime:
                     record.exit_code = _LOST_EXIT_CODE
                     record.reason = "Unknown"
                     record.finished_at_ns = self.loop.now_ns
+
+    def tell_exit(self, uid: str) -> None:
+        """The kubelet hears that a container of the Pod has ended."""
+        self.on_exit(uid)
+
+    def restart(self) -> None:
+        """The runtime's process is started anew, and everything that it ran ends with the old one."""
+        for pod in list(self._pods.values()):
+            for container in pod.containers():
+                if container.process is not None:
+                    container.process.kill()
+            self._take_down(pod)
+
+    def memory_bytes(self, uid: str) -> dict[str, int]:
+        """The memory of a Pod's containers that run."""
+        pod = self._pods.get(uid)
+        running = pod.containers() if pod is not None else ()
+        return {each.record.name: each.process.memory_bytes for each in running if each.process is not None}
+
+    def remove_unused_images(self) -> int:
+        """Remove the images that were pulled and that no container has; returns their size in bytes."""
+        used = {record.image for pod in self._pods.values() for record in pod.sandbox.containers.values()}
+        unused = [image for name, image in self._pulled.items() if name not in used]
+        for image in unused:
+            del self._pulled[image.name]
+        return sum(image.size_bytes for image in unused)
 
     def processes(self) -> Iterator[RunningProcess]:
         """The processes of all containers that run."""

@@ -88,6 +88,8 @@ def start_sandbox(worker: PodWorker) -> Sequence:
     node = worker.node
     pod = worker.pod
     if worker.sandbox is not None:
+        if worker.sandbox.ip != node.config.address:
+            node.addresses.give_back(worker.sandbox.ip)
         worker.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
     ip = node.config.address if pod["spec"].get("hostNetwork") else node.addresses.take()
     if ip is None:
@@ -109,7 +111,7 @@ def _report_sandbox(worker: PodWorker) -> None:
     status = worker.writer.status
     if status is not None:
         generation = worker.pod["metadata"].get("generation", 0)
-        conditions = with_sandbox_ready(status.get("conditions") or (), generation, to_time(worker.node.loop.now_ns))
+        conditions = with_sandbox_ready(status.get("conditions") or (), generation, to_time(worker.node.clock_ns))
         worker.writer.set({**status, "conditions": conditions})
 
 

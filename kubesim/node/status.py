@@ -63,8 +63,8 @@ def terminated_state(record: ContainerRecord, messages_max: int = _MESSAGES_MAX)
     state: Object = {"exitCode": record.exit_code, "reason": record.reason}
     if record.message:
         state["message"] = record.message[:messages_max]
-    state["startedAt"] = to_time(record.started_at_ns)
-    state["finishedAt"] = to_time(record.finished_at_ns)
+    state["startedAt"] = to_time(record.started_at_ns + record.skew_ns)
+    state["finishedAt"] = to_time(record.finished_at_ns + record.skew_ns)
     state["containerID"] = record.id
     return {"terminated": state}
 
@@ -114,7 +114,7 @@ def compute_container_status(
         if record.previous is not None:
             last = terminated_state(record.previous, messages_max)
         if record.state == "running":
-            state = {"running": {"startedAt": to_time(record.started_at_ns)}}
+            state = {"running": {"startedAt": to_time(record.started_at_ns + record.skew_ns)}}
             probes = seen.probes.get(facts.name)
             started = probes is None or probes.startup in {None, "success"}
             ready = started and facts.role != "init" and (probes is None or probes.readiness in {None, "success"})

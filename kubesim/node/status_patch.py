@@ -97,3 +97,17 @@ def compute_status_patch(api: Object, status: Object, *, may_run: bool) -> Objec
         if field in api and field not in status and not (holds_phase and field in _OF_PHASE):
             patch[field] = None
     return patch or None
+
+
+def with_condition(patch: Object | None, api: Object, condition: Object) -> Object | None:
+    """The patch with one more condition, unless the status in the API has it."""
+    old = api.get("conditions") or ()
+    if any(each["type"] == condition["type"] for each in old):
+        return patch
+    patch = patch or {}
+    order = patch.get("$setElementOrder/conditions") or [{"type": each["type"]} for each in old]
+    return {
+        **patch,
+        "$setElementOrder/conditions": [{"type": condition["type"]}, *order],
+        "conditions": [condition, *(patch.get("conditions") or ())],
+    }

@@ -13,7 +13,7 @@ from kubesim.api.requests import Options, delete, patch
 from kubesim.errors import ApiError
 from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.pod_conditions import KUBELET_CONDITIONS
-from kubesim.node.status_patch import compute_status_patch
+from kubesim.node.status_patch import compute_status_patch, with_condition
 from kubesim.sim.loop import SECOND
 
 if TYPE_CHECKING:
@@ -41,7 +41,17 @@ _joined_conditions: IdentitiesMemo[Sequence[Object]] = IdentitiesMemo(_join_cond
 class StatusWriter:
     """The status that the kubelet wants (`status`), the one that the API is known to have, and the way between."""
 
-    __slots__ = ("_api", "_is_deleted", "_is_sending", "_revision", "_sent", "_worker", "deadline", "status")
+    __slots__ = (
+        "_api",
+        "_is_deleted",
+        "_is_sending",
+        "_revision",
+        "_sent",
+        "_worker",
+        "deadline",
+        "eviction",
+        "status",
+    )
 
     def __init__(self, worker: PodWorker) -> None:
         pod = worker.pod
@@ -50,6 +60,8 @@ class StatusWriter:
         # The words about a deadline that has passed: they are told again with each status that is made.
         # Upstream: pkg/kubelet/active_deadline.go:ShouldEvict @v1.36
         self.deadline = ""
+        # The condition DisruptionTarget of a Pod that the node itself has evicted.
+        self.eviction: Object | None = None
         self._api: Object = pod.get("status") or {}
         self._revision = int(pod["metadata"]["resourceVersion"])
         self._is_sending = False
@@ -86,6 +98,8 @@ class StatusWriter:
         if self._is_sending or self._is_deleted or self.status is None or worker.is_gone or not worker.is_alive:
             return
         body = compute_status_patch(self._api, self.status, may_run=worker.may_run)
+        if self.eviction is not None:
+            body = with_condition(body, self._api, self.eviction)
         if body is not None:
             self._is_sending = True
             self._sent = self.status

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kubesim.node.eviction import GRACE_S
 from kubesim.node.hooks import run_hook
 from kubesim.node.plan import Kill
 from kubesim.node.steps import Call, Latch, Sequence, Steps, together, within
@@ -25,6 +26,8 @@ def grace_of(worker: PodWorker, kill: Kill) -> int:
 
     Upstream: kuberuntime_container.go:setTerminationGracePeriod @v1.36
     """
+    if worker.writer.eviction is not None:
+        return GRACE_S
     metadata, spec = worker.pod["metadata"], worker.pod["spec"]
     grace: int | None = metadata.get("deletionGracePeriodSeconds")
     if grace is not None:

@@ -17,6 +17,8 @@ from kubesim.sim.loop import Loop
 
 # How many lines of output are kept; the oldest go first.
 LOG_LINES_MAX = 1000
+# What a process has that says nothing of its memory: a choice.
+LITTLE_MEMORY = 16 << 20
 
 
 class Place(NamedTuple):
@@ -54,6 +56,7 @@ class RunningProcess:
         "ending",
         "env",
         "loop",
+        "memory_bytes",
         "namespace",
         "node_name",
         "output",
@@ -86,6 +89,7 @@ class RunningProcess:
         self.annotations = place.annotations
         self.volumes = place.volumes
         self.ending: Ending | None = None
+        self.memory_bytes = LITTLE_MEMORY
         # Lines with the instants at which they were written.
         self.output: list[tuple[int, str]] = []
         self.written = 0  # how many lines that were in all
@@ -155,6 +159,7 @@ class RunningProcess:
             del output[0]
 
     def use_memory(self, total_bytes: int) -> None:
+        self.memory_bytes = total_bytes
         if self._limit_bytes and total_bytes > self._limit_bytes:
             self._end(Ending(EXIT_KILLED, "OOMKilled"))
 

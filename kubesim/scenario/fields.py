@@ -12,9 +12,10 @@ from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
 
+from kubesim.api import quantity
 from kubesim.api.kinds import ALL_KINDS
 from kubesim.faults import FAULTS, Disturbance, WriteEvent
-from kubesim.faults.arguments import Choice, Duration, NodeName, Reference
+from kubesim.faults.arguments import Amount, Choice, Duration, NodeName, Reference
 from kubesim.manifests.document import Spot
 from kubesim.scenario.model import ACTIONS, Bound, Condition, Expectation, Heal, Step
 
@@ -179,6 +180,10 @@ class Reader:
             return Reference(value)
         if isinstance(wanted, type) and issubclass(wanted, Choice):
             return self._choice(wanted, value, spot, name)
+        if wanted is Amount:
+            if not _is_quantity(value):
+                return self._wrong(spot, f'"{name}" must be a quantity, not {_shown(value)}', "write it as in 64Mi")
+            return Amount(value)
         if wanted is NodeName and isinstance(value, str):
             return NodeName(value.removeprefix("node/"))
         if wanted is float and type(value) is int:
@@ -186,6 +191,13 @@ class Reader:
         if type(value) is not wanted:
             return self._wrong(spot, f'"{name}" must be {_TYPES[wanted]}, not {_shown(value)}', "correct it")
         return value
+
+
+def _is_quantity(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and quantity.value(value) > 0
+    except quantity.QuantityError:
+        return False
 
 
 _TYPES: Final = {

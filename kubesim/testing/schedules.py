@@ -18,6 +18,7 @@ from kubesim.cluster import Cluster
 from kubesim.errors import UserError
 from kubesim.faults import FAULTS, Disturbance, FaultKind, Schedule, WriteEvent
 from kubesim.faults.arguments import (
+    Amount,
     Argument,
     Component,
     Duration,
@@ -38,6 +39,7 @@ _NUMBERS: Final = 4
 # What a user wants otherwise from then on is nothing to recover from.
 _CHANGES_OF_MIND: Final = ("setImage", "undoRollout")
 _EXIT_CODES: Final = (1, 137, 0, 143)
+_SKEWS_S: Final = (300, 2, 45, 90, 3600)
 _LATE_MS: Final = (2000, 500, 100, 5000, 10_000)
 _COMPONENTS: Final = (
     "kube-controller-manager",
@@ -305,4 +307,7 @@ _NAMES: Final[dict[str, Callable[[Choice], Any]]] = {
     "added": lambda choice: Duration(choice.stream.pick(_LATE_MS) * MILLISECOND),
     "delay": lambda choice: Duration(choice.stream.pick(_LATE_MS) * MILLISECOND),
     "share": lambda choice: choice.stream.pick((0.5, 0.2, 0.9)),
+    "missing": lambda choice: Amount(choice.stream.pick(("64Mi", "1Mi", "1Gi"))),
+    "by": lambda choice: Duration(choice.stream.pick(_SKEWS_S) * SECOND),
+    "behind": lambda choice: bool(choice.stream.below(2)),
 }
