@@ -1,4 +1,4 @@
-"""What users were told is stored stays stored, as long as the volume does that it was written to."""
+"""What users were told is stored stays stored, as long as the volume does that it was written to, and what it holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import final
 
 from kubesim.api.kinds import PERSISTENT_VOLUME
 from kubesim.apiserver.server import Write
-from kubesim.checks.invariant import Scene, is_removal
+from kubesim.checks.invariant import GRACE_NS, Scene, is_removal
+
+# The fault that takes away what is on a volume.
+_EMPTIED = "loseVolume"
 
 
 @final
@@ -33,8 +36,11 @@ class WritesKept:
         cluster = self._scene.cluster
         if not cluster.data_plane.caches.disks:
             return
+        # Who was told a moment later was told of what was stored before.
+        emptied_ns = [noted.at_ns + GRACE_NS for noted in cluster.faults.log if noted.verb == _EMPTIED]
+        lost_ns = max([self._lost_ns, *emptied_ns])
         for load in cluster.loads:
-            lost = [key for key in cluster.audit(load).lost if load.ledger.acknowledged_ns(key) > self._lost_ns]
+            lost = [key for key in cluster.audit(load).lost if load.ledger.acknowledged_ns(key) > lost_ns]
             if lost:
                 at_s = load.ledger.acknowledged_ns(lost[0]) / 1e9
                 text = f"has lost {len(lost)} acknowledged writes, the first one acknowledged at {at_s:.3f} s"

@@ -39,6 +39,9 @@ def _nodes(cluster: Cluster) -> Iterator[Divergence]:
     for node in cluster.list("nodes"):
         if not is_ready(node):
             yield Divergence(subject_of(node), "is not Ready")
+        for condition in (node.get("status") or {}).get("conditions") or ():
+            if condition["type"] != "Ready" and condition["status"] == "True":
+                yield Divergence(subject_of(node), f"has the condition {condition['type']}")
 
 
 def _deletions(cluster: Cluster) -> Iterator[Divergence]:

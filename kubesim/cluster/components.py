@@ -111,6 +111,8 @@ class ControllerManager:
         self._crashed: dict[str, None] = {}
         self._makers = dict(CONTROLLERS)
         self._restarted_ns = 0
+        # By how much longer a cloud takes to attach and detach disks.
+        self.attach_delay_ns = 0
         stream = chooser.stream(f"leader-election/{CONTROLLER_MANAGER}")
         self.leadership = Leadership(plane, CONTROLLER_MANAGER, stream, self._start, self._stop)
         self.leadership.begin()
@@ -180,7 +182,10 @@ class ControllerManager:
         client = plane.client(_user_of(name), qps * qps_factor, burst * burst_factor, CONTROLLER_MANAGER)
         # Events go through the same client but are sent by a goroutine of their own, limited by the same bucket.
         recorder = Recorder(plane.loop, client, name)
-        context = ControllerContext(plane.loop, client, copies.informers, recorder, self._chooser.stream(name))
+        stream = self._chooser.stream(name)
+        context = ControllerContext(
+            plane.loop, client, copies.informers, recorder, stream, attach_delay_ns=lambda: self.attach_delay_ns
+        )
         running = self._running[name] = _Running(plane, self._makers[name](context), client)
         return running
 

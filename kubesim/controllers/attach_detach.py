@@ -264,6 +264,7 @@ class ExternalAttacher:
 
     def __init__(self, context: ControllerContext) -> None:
         self._queue = WorkQueue(context.loop)
+        self._added_ns = context.attach_delay_ns
         context.informers.informer(VOLUME_ATTACHMENT).add_handler(self._enqueue, lambda _old, new: self._enqueue(new))
         self.workers = (Worker(self._queue, self.reconcile, _ATTACHER_THREADS),)
 
@@ -284,12 +285,12 @@ class ExternalAttacher:
         if is_deleting(attachment):
             freed = without_finalizer(attachment, finalizer)
             if freed is not attachment:
-                yield Wait(DETACH_NS)
+                yield Wait(DETACH_NS + self._added_ns())
                 yield update(VOLUME_ATTACHMENT, freed)
         elif not is_attached(attachment):
             metadata = {**attachment["metadata"], "finalizers": [finalizer]}
             if "finalizers" not in attachment["metadata"]:
                 attachment = yield update(VOLUME_ATTACHMENT, {**attachment, "metadata": metadata})
-            yield Wait(ATTACH_NS)
+            yield Wait(ATTACH_NS + self._added_ns())
             yield update(VOLUME_ATTACHMENT, {**attachment, "status": {"attached": True}}, "status")
         return DONE

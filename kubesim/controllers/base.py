@@ -67,13 +67,15 @@ class Worker(NamedTuple):
 
 class ControllerContext(NamedTuple):
     """What a controller is given. `client` carries the controller's own identity and rate limit; `informers` are the
-    process's, shared with the other controllers; `stream` is the controller's own source of choices."""
+    process's, shared with the other controllers; `stream` is the controller's own source of choices. `attach_delay_ns`
+    says how much longer than usual a cloud takes for a disk at this moment."""
 
     loop: Loop
     client: Client
     informers: InformerFactory
     recorder: Recorder
     stream: Stream
+    attach_delay_ns: Callable[[], int] = lambda: 0
 
 
 class Controller(Protocol):

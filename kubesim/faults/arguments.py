@@ -218,24 +218,30 @@ class SlowRegistry(Argument, frozen=True, kw_only=True):
     added: Duration = Duration(60_000_000_000)
 
 
-class Link(Argument, frozen=True, kw_only=True):
-    """Two nodes, or a node and `users`; by how much later a packet arrives, or which share of them is lost, 0 to 1.
+class End(str):
+    """An end of a path: a node by its name, `users`, or the Pods of a Pod, workload or Service by its reference."""
 
-    `one_way` means only the direction from `node` to `peer`.
+    __slots__ = ()
+
+
+class Link(Argument, frozen=True, kw_only=True):
+    """Two ends; by how much later a packet arrives, or which share of them is lost, 0 to 1.
+
+    `one_way` means only the direction from `end` to `peer`.
     """
 
-    node: NodeName
-    peer: str
+    end: End
+    peer: End
     added: Duration = Duration(200_000_000)
     loss: float = 0.0
     one_way: bool = False
 
 
 class Pair(Argument, frozen=True, kw_only=True):
-    """Two nodes, or a node and `users`; `one_way` means only the direction from `node` to `peer`."""
+    """Two ends; `one_way` means only the direction from `end` to `peer`."""
 
-    node: NodeName
-    peer: str
+    end: End
+    peer: End
     one_way: bool = False
 
 
@@ -261,6 +267,19 @@ class Spike(Argument, frozen=True, kw_only=True):
     of: Reference
     rate_per_second: float = 200
     write_percent: int = 0
+
+
+class Impatience(Argument, frozen=True, kw_only=True):
+    """A Service, and how many times its users repeat a request that is not served."""
+
+    of: Reference
+    retries: int = 3
+
+
+class SlowAttach(Argument, frozen=True, kw_only=True):
+    """By how much longer a disk of the network takes to be attached or detached."""
+
+    added: Duration = Duration(60_000_000_000)
 
 
 class Nothing(Argument, frozen=True, kw_only=True):

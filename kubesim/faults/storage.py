@@ -8,7 +8,7 @@ from typing import Final
 from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
 from kubesim.errors import UserError
-from kubesim.faults.arguments import Crowd, PodTarget, SlowVolume
+from kubesim.faults.arguments import Crowd, PodTarget, SlowAttach, SlowVolume
 from kubesim.faults.holding import hold
 from kubesim.faults.kinds import FaultKind, Inject, Injection
 from kubesim.faults.targets import choose_pod, name_of
@@ -66,6 +66,33 @@ def _troubled(verb: str, trouble: str, detail: str) -> Inject:
     return inject
 
 
+def _slow_attach(cluster: Cluster, slow: SlowAttach, _namespace: str) -> Injection:
+    manager = cluster.controller_manager
+    manager.attach_delay_ns += slow.added
+    cluster.faults.note("slowAttach", _CLOUD, f"a disk takes {slow.added / 1e9:g} s longer to be attached or detached")
+
+    def undo() -> None:
+        manager.attach_delay_ns -= slow.added
+        cluster.faults.note("heal", _CLOUD, "disks are attached as quickly as before")
+
+    return Injection(_CLOUD, undo)
+
+
+def _lose_volume(cluster: Cluster, target: PodTarget, namespace: str) -> Injection:
+    """The disk is replaced by an empty one; whatever had it open goes down."""
+    pod = choose_pod(cluster, target.of, namespace, target.index)
+    volumes = _volumes(cluster, pod)
+    cluster.faults.note("loseVolume", name_of(pod), "its volumes are empty: all that was on them is gone")
+    for node in cluster.data_plane.nodes.values():
+        for process in list(node.runtime.processes()) if isinstance(node.runtime, SimRuntime) else ():
+            if any(mounted is volume for mounted in process.volumes.values() for volume in volumes):
+                process.log("PANIC: could not open file: No such file or directory")
+                process.exit(1)
+    for volume in volumes:
+        volume.files.clear()
+    return Injection(name_of(pod))
+
+
 def _database(cluster: Cluster, target: PodTarget | Crowd, namespace: str) -> tuple[Object, PostgresProgram]:
     pod = choose_pod(cluster, target.of, namespace, target.index)
     runtime = cluster.data_plane.node_of(pod).runtime
@@ -100,12 +127,16 @@ def _take_connections(cluster: Cluster, crowd: Crowd, namespace: str) -> Injecti
     return Injection(name_of(pod), undo)
 
 
+_CLOUD: Final = "cloud/disks"
 _FULL: Final[Callable[..., Injection]] = _troubled("fillVolume", "full", "no space is left on its volumes")
 _BROKEN: Final[Callable[..., Injection]] = _troubled("breakVolume", "broken", "an fsync on its volumes fails")
 STORAGE_FAULTS: Final = (
     FaultKind("slowVolume", SlowVolume, "storage", "an fsync takes longer, as does a recovery", _slow_volume, "heal"),
     FaultKind("fillVolume", PodTarget, "storage", "no space is left: writes are refused", _FULL, "heal"),
     FaultKind("breakVolume", PodTarget, "storage", "an fsync fails, and a database goes down", _BROKEN, "heal"),
+    FaultKind(
+        "slowAttach", SlowAttach, "storage", "disks of the network are attached and detached late", _slow_attach, "heal"
+    ),
 )
 DATABASE_FAULTS: Final = (
     FaultKind(
@@ -115,6 +146,9 @@ DATABASE_FAULTS: Final = (
         "it dies between the commit and its answer: that write is in the volume, and unknown to its user",
         _crash_in_commit,
         "heal",
+    ),
+    FaultKind(
+        "loseVolume", PodTarget, "database", "it goes down, and all that was on its volume is lost", _lose_volume
     ),
     FaultKind("takeConnections", Crowd, "database", "others hold its connections", _take_connections, "heal"),
 )

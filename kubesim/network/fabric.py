@@ -12,7 +12,7 @@ from typing import Protocol, final
 
 from kubesim.network.dns import Resolution
 from kubesim.network.endpoints import DROPPED, REJECTED, Backend
-from kubesim.network.links import LATENCY_BETWEEN_NODES_NS, LinkFault, Links
+from kubesim.network.links import LATENCY_BETWEEN_NODES_NS, Between, LinkFault, Links
 from kubesim.network.messages import NetError
 from kubesim.network.sockets import Connection, Exchange, Host, Sockets, Wire, arrive_to_request
 from kubesim.sim.chooser import Chooser, Stream
@@ -135,6 +135,16 @@ class Fabric:
         self.links.remove_fault(source, target, fault)
         self._disturb(source)
 
+    def add_fault_between(self, between: Between) -> None:
+        """One more fault of a direction between some hosts."""
+        self.links.add_between(between)
+        self._disturb("")
+
+    def remove_fault_between(self, between: Between) -> None:
+        """The end of this one."""
+        self.links.remove_between(between)
+        self._disturb("")
+
     def reset_connections(self, ip: str) -> int:
         """Break every connection from and to an address, as a reset does that both ends hear; returns how many."""
         host = self._hosts.get(ip)
@@ -181,7 +191,7 @@ class Fabric:
             via = here
             if host is not None:
                 via = host.node_name
-                if self.links.delay_ns(here, via) is None:
+                if self.links.delay_ns(source.host, host) is None:
                     return
             backend = self.proxy.route(via, ip if host is None else "", exchange.port, source.host.ip)
             if backend is REJECTED:
@@ -199,16 +209,16 @@ class Fabric:
         if host is None:
             return
         exchange.target = host
-        delay_ns = self.links.delay_ns(here, host.node_name)
+        delay_ns = self.links.delay_ns(source.host, host)
         if delay_ns is not None:
             # A request follows its handshake: three ways until it is there.
             self._loop.post(3 * delay_ns if on_arrival is arrive_to_request else delay_ns, on_arrival, exchange)
 
     def _disturb(self, node_name: str) -> None:
-        """Tell the owners of connections from or to a node that these may behave differently from now on."""
+        """Tell the owners of connections from or to a node, or all, that these may behave differently from now on."""
         affected: dict[Connection, None] = {}
         for host in self._hosts.values():
-            if host.node_name == node_name:
+            if not node_name or host.node_name == node_name:
                 for sockets in host.sockets:
                     affected.update(sockets.inbound)
                     affected.update(sockets.outbound)

@@ -1,12 +1,14 @@
 """How long a packet takes from one node to another, and whether it arrives at all.
 
-Faults live here: a node that is gone, a node cut off from all others, and a fault of one direction between two nodes
-(added latency, loss, cut). A packet that does not arrive is silence for whoever waits for it.
+Faults live here: a node that is gone, a node cut off from all others, and a fault of one direction between two nodes or
+between any two groups of hosts (added latency, loss, cut). A packet that does not arrive is silence for whoever waits
+for it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, final
 
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MICROSECOND, MILLISECOND, SECOND
@@ -30,34 +32,63 @@ class LinkFault(NamedTuple):
     is_cut: bool = False
 
 
+class Place(Protocol):
+    """An end of a path: an address, and the node where that is."""
+
+    @property
+    def ip(self) -> str:
+        """The address."""
+        ...
+
+    @property
+    def node_name(self) -> str:
+        """The node."""
+        ...
+
+
+Covers = Callable[[Place], bool]
+
+
+class Between(NamedTuple):
+    """A fault of the direction from some hosts to others."""
+
+    source: Covers
+    target: Covers
+    fault: LinkFault
+
+
 @final
 class Links:
     """The paths between nodes, as they are now. A host outside the cluster counts as a node of its own name."""
 
-    __slots__ = ("_cut_off", "_down", "_faults", "_stream", "_troubled")
+    __slots__ = ("_between", "_cut_off", "_down", "_faults", "_stream", "_troubled")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._down: dict[str, None] = {}
         self._cut_off: dict[str, None] = {}
         self._faults: dict[tuple[str, str], tuple[LinkFault, ...]] = {}
+        self._between: list[Between] = []
         self._troubled = False
 
-    def delay_ns(self, source: str, target: str) -> int | None:
-        """The one-way delay of a segment sent now from node to node; None when it never arrives."""
-        delay_ns = LATENCY_WITHIN_NODE_NS if source == target else LATENCY_BETWEEN_NODES_NS
+    def delay_ns(self, source: Place, target: Place) -> int | None:
+        """The one-way delay of a segment sent now from host to host; None when it never arrives."""
+        is_near = source.node_name == target.node_name
+        delay_ns = LATENCY_WITHIN_NODE_NS if is_near else LATENCY_BETWEEN_NODES_NS
         if self._troubled:
             return self._delay_in_trouble_ns(source, target, delay_ns)
         return delay_ns
 
-    def _delay_in_trouble_ns(self, source: str, target: str, delay_ns: int) -> int | None:
-        if source in self._down or target in self._down:
+    def _delay_in_trouble_ns(self, source: Place, target: Place, delay_ns: int) -> int | None:
+        here, there = source.node_name, target.node_name
+        if here in self._down or there in self._down:
             return None
-        if source == target:
-            return delay_ns
-        if source in self._cut_off or target in self._cut_off:
+        if here != there and (here in self._cut_off or there in self._cut_off):
             return None
-        for fault in self._faults.get((source, target), ()):
+        faults = list(self._faults.get((here, there), ())) if here != there else []
+        if source.ip != target.ip:
+            faults += [each.fault for each in self._between if each.source(source) and each.target(target)]
+        for fault in faults:
             late_ns = None if fault.is_cut else self._retransmitted_ns(fault, delay_ns)
             if late_ns is None:
                 return None
@@ -104,6 +135,16 @@ class Links:
             left.remove(fault)
         self._keep(source, target, tuple(left))
 
+    def add_between(self, between: Between) -> None:
+        """One more fault between some hosts."""
+        self._between.append(between)
+        self._update()
+
+    def remove_between(self, between: Between) -> None:
+        """The end of this one."""
+        self._between.remove(between)
+        self._update()
+
     def _keep(self, source: str, target: str, faults: tuple[LinkFault, ...]) -> None:
         if faults:
             self._faults[source, target] = faults
@@ -119,4 +160,4 @@ class Links:
         self._update()
 
     def _update(self) -> None:
-        self._troubled = bool(self._down or self._cut_off or self._faults)
+        self._troubled = bool(self._down or self._cut_off or self._faults or self._between)

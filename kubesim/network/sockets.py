@@ -67,7 +67,7 @@ class Exchange:
         self.is_answered = True
         if connection.is_single:
             connection.server.inbound.pop(connection, None)
-        delay_ns = self.wire.links.delay_ns(connection.server.host.node_name, self.source.host.node_name)
+        delay_ns = self.wire.links.delay_ns(connection.server.host, self.source.host)
         if delay_ns is not None:
             self.message = answer
             self.wire.loop.post(delay_ns, Exchange.finish, self)
@@ -123,7 +123,7 @@ class Connection:
             return
         self.calls[exchange] = None
         wire.expire_after(timeout_ns, exchange)
-        delay_ns = wire.links.delay_ns(self.client.host.node_name, self.server.host.node_name)
+        delay_ns = wire.links.delay_ns(self.client.host, self.server.host)
         if delay_ns is not None:
             wire.loop.post(delay_ns, _arrive, exchange)
 
@@ -131,7 +131,7 @@ class Connection:
         """Close from this end; the calls under way fail as reset."""
         if self.is_open:
             self._end("connection closed")
-            if self.wire.links.delay_ns(self.client.host.node_name, self.server.host.node_name) is not None:
+            if self.wire.links.delay_ns(self.client.host, self.server.host) is not None:
                 self.server.inbound.pop(self, None)
 
     def reset(self) -> None:
@@ -211,9 +211,9 @@ class Sockets:
         if self.is_closed:
             return
         links, loop = self.fabric.wire.links, self.fabric.wire.loop
-        here = self.host.node_name
+        here = self.host
         for connection in self.inbound:
-            delay_ns = links.delay_ns(here, connection.client.host.node_name)
+            delay_ns = links.delay_ns(here, connection.client.host)
             if delay_ns is not None:
                 loop.post(delay_ns, Connection.reset, connection)
         self._shut()
@@ -292,7 +292,7 @@ def _accept(exchange: Exchange, *, single: bool) -> Connection | None:
     listener = target.listener(exchange.port)
     wire = exchange.wire
     if listener is None:
-        delay_ns = wire.links.delay_ns(target.node_name, exchange.source.host.node_name)
+        delay_ns = wire.links.delay_ns(target, exchange.source.host)
         if delay_ns is not None:
             _refuse(exchange, delay_ns)
         return None
@@ -308,7 +308,7 @@ def _arrive_to_connect(exchange: Exchange) -> None:
         return
     client = exchange.source
     wire = exchange.wire
-    delay_ns = wire.links.delay_ns(connection.server.host.node_name, client.host.node_name)
+    delay_ns = wire.links.delay_ns(connection.server.host, client.host)
     if delay_ns is not None:
         client.outbound[connection] = None
         exchange.message = connection
@@ -337,6 +337,6 @@ def _arrive(exchange: Exchange) -> None:
         return
     if server.host.is_attached and connection.is_open:
         # The process ended while its reset could not get through: the host answers with another one.
-        delay_ns = exchange.wire.links.delay_ns(server.host.node_name, connection.client.host.node_name)
+        delay_ns = exchange.wire.links.delay_ns(server.host, connection.client.host)
         if delay_ns is not None:
             exchange.wire.loop.post(delay_ns, Connection.reset, connection)

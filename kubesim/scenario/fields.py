@@ -15,7 +15,7 @@ import msgspec
 from kubesim.api import quantity
 from kubesim.api.kinds import ALL_KINDS
 from kubesim.faults import FAULTS, Disturbance, WriteEvent
-from kubesim.faults.arguments import Amount, Choice, Duration, NodeName, Reference
+from kubesim.faults.arguments import Amount, Choice, Duration, End, NodeName, Reference
 from kubesim.manifests.document import Spot
 from kubesim.scenario.model import ACTIONS, Bound, Condition, Expectation, Heal, Step
 
@@ -184,8 +184,8 @@ class Reader:
             if not _is_quantity(value):
                 return self._wrong(spot, f'"{name}" must be a quantity, not {_shown(value)}', "write it as in 64Mi")
             return Amount(value)
-        if wanted is NodeName and isinstance(value, str):
-            return NodeName(value.removeprefix("node/"))
+        if wanted in (NodeName, End) and isinstance(value, str):
+            return wanted(value.removeprefix("node/"))
         if wanted is float and type(value) is int:
             return float(value)
         if type(value) is not wanted:
@@ -206,6 +206,7 @@ _TYPES: Final = {
     float: "a number",
     bool: "true or false",
     NodeName: "the name of a node",
+    End: "the name of a node, a reference or users",
 }
 _EXAMPLES: Final = {"Condition": "deployment/vehicle-api ready", "PodTarget": "deployment/vehicle-api"}
 

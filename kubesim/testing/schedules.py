@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ from kubesim.faults.arguments import (
     Argument,
     Component,
     Duration,
+    End,
     KindName,
     Leader,
     NodeName,
@@ -30,6 +32,7 @@ from kubesim.faults.arguments import (
 )
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND, SECOND
+from kubesim.users.load import USERS_NODE
 
 SPAN_NS: Final = 300 * SECOND
 MOST: Final = 6
@@ -154,6 +157,15 @@ def _is_of_node(kind: FaultKind) -> bool:
     return any(field.draw is _node for field in _fields_of(kind.argument))
 
 
+def _is_of_ends(kind: FaultKind) -> bool:
+    return any(field.draw is _end for field in _fields_of(kind.argument))
+
+
+def _ends_of(targets: Targets) -> tuple[str, ...]:
+    """What a link can be between: nodes, the users, and the Pods of workloads."""
+    return (*targets.nodes, USERS_NODE, *(workload.reference for workload in targets.workloads))
+
+
 def is_drawable(kind: FaultKind) -> bool:
     """Whether schedules may have this fault: it begins something, and all that its argument must say can be drawn."""
     if kind.heals or kind.name in _CHANGES_OF_MIND:
@@ -199,6 +211,8 @@ def every_disturbance(targets: Targets, kinds: Sequence[FaultKind]) -> tuple[Dis
             )
         elif _is_of_node(kind):
             choices = ({"node": node} for node in targets.nodes)
+        elif _is_of_ends(kind):
+            choices = ({"end": End(one), "peer": End(other)} for one, other in combinations(_ends_of(targets), 2))
         elif any(field.is_required for field in _fields_of(kind.argument)):
             choices = ({"of": component} for component in _COMPONENTS)
         for choice in choices:
@@ -237,7 +251,7 @@ def _draw_start(stream: Stream, span_ns: int, before: Disturbance | None) -> tup
 def _has_target(kind: FaultKind, targets: Targets) -> bool:
     if _is_of_workload(kind):
         return any(_fits(kind, workload) for workload in targets.workloads)
-    return bool(targets.nodes) or not _is_of_node(kind)
+    return bool(targets.nodes) or not (_is_of_node(kind) or _is_of_ends(kind))
 
 
 def _fits(kind: FaultKind, workload: WorkloadTarget) -> bool:
@@ -274,6 +288,10 @@ def _node(choice: Choice) -> NodeName:
     return NodeName(choice.stream.pick(choice.targets.nodes))
 
 
+def _end(choice: Choice) -> End:
+    return End(choice.stream.pick(_ends_of(choice.targets)))
+
+
 def _component(choice: Choice) -> Component:
     """One of those that matter to workloads, or a kubelet; an argument that may leave it open often does."""
     stream = choice.stream
@@ -291,6 +309,7 @@ def _component(choice: Choice) -> Component:
 _TYPES: Final[dict[Any, Callable[[Choice], Any]]] = {
     Reference: _of,
     NodeName: _node,
+    End: _end,
     Component: _component,
     KindName: lambda choice: KindName(choice.stream.pick(_KINDS)),
     PriorityLevel: lambda choice: PriorityLevel(choice.stream.pick(PriorityLevel.known)),
@@ -299,7 +318,8 @@ _TYPES: Final[dict[Any, Callable[[Choice], Any]]] = {
 _NAMES: Final[dict[str, Callable[[Choice], Any]]] = {
     "index": _index,
     "container": _container,
-    "peer": lambda choice: str(choice.stream.pick(choice.targets.nodes)),
+    "loss": lambda choice: choice.stream.pick((0.0, 0.2, 0.5)),
+    "one_way": lambda choice: bool(choice.stream.below(2)),
     "exit_code": lambda choice: choice.stream.pick(_EXIT_CODES),
     "replicas": lambda choice: 1 + choice.stream.below(1 + (choice.workload.replicas if choice.workload else 1)),
     "grace_seconds": lambda choice: (None, 1, 5, 60)[choice.stream.below(4)],
@@ -309,5 +329,6 @@ _NAMES: Final[dict[str, Callable[[Choice], Any]]] = {
     "share": lambda choice: choice.stream.pick((0.5, 0.2, 0.9)),
     "missing": lambda choice: Amount(choice.stream.pick(("64Mi", "1Mi", "1Gi"))),
     "by": lambda choice: Duration(choice.stream.pick(_SKEWS_S) * SECOND),
+    "retries": lambda choice: choice.stream.pick((3, 1, 10)),
     "behind": lambda choice: bool(choice.stream.below(2)),
 }

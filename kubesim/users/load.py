@@ -2,7 +2,8 @@
 
 The users sit outside the cluster, on a host named `users` that no node's fault touches. That host reaches a Service
 as a node does, through a proxy view of its own with its own lag, like an ingress or a load balancer that follows the
-EndpointSlices. Each request is one connection, one call and at most one answer; nobody tries again.
+EndpointSlices. Each request is one connection, one call and at most one answer; nobody tries again, unless `retries` of
+the load says so: then a request that is not served is repeated at once, as one more request, up to so many times.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _PATH = "/api/vehicles"
 _TABLE, _COLUMN = "vehicles", "vin"
 _GET = HttpRequest("GET", _PATH)
 _CREATED = 201
+_CONFLICT = 409
 # Why a request failed that reached a server of another protocol.
 _NO_HTTP = "malformed"
 _NEVER_CONNECTED = ("refused", "unreachable", "unresolved")
@@ -67,6 +69,7 @@ class Load:
         self.ledger = Ledger(_TABLE, _COLUMN)
         self.plan = plan
         self.windows: dict[str, tuple[int, int]] = {}
+        self.retries = 0
         self.loop = loop
         self._stream = stream
         self._sockets = fabric.open(fabric.attach(USERS_IP, USERS_NODE), "default")
@@ -105,9 +108,7 @@ class Load:
         self._send()
 
     def _send(self) -> None:
-        now_ns = self.loop.now_ns
-        report = self.report
-        number = report.send(now_ns)
+        number = len(self.report)
         percent = self.plan.write_percent
         if (number + 1) * percent // 100 > number * percent // 100:
             vin = f"KS{self._number:03d}{self._writes:012d}"
@@ -116,7 +117,13 @@ class Load:
         else:
             vin = ""
             message = _GET
-        request = _Sent(self, number, vin)
+        self._request(message, vin, 0)
+
+    def _request(self, message: HttpRequest, vin: str, tries: int) -> None:
+        """Send it, for the first time or after so many others that were not served."""
+        now_ns = self.loop.now_ns
+        number = self.report.send(now_ns)
+        request = _Sent(self, number, vin, message, tries)
         if now_ns - self._resolved_ns >= TTL_NS or not self._ip:
             addresses = self._names.resolve("default", self.plan.host).addresses
             self._ip = addresses[0] if addresses else ""
@@ -128,17 +135,23 @@ class Load:
         port = ports[number % len(ports)] if ports else self.plan.port
         self._sockets.request(self._ip, port, message, self.plan.timeout_ns, request.on_answer)
 
+    def repeat(self, request: _Sent) -> None:
+        """It was not served, and its user does not wait."""
+        self._request(request.message, request.vin, request.tries + 1)
+
 
 @final
 class _Sent:
     """One request under way. `vin` is empty for a read."""
 
-    __slots__ = ("load", "number", "sent_ns", "vin")
+    __slots__ = ("load", "message", "number", "sent_ns", "tries", "vin")
 
-    def __init__(self, load: Load, number: int, vin: str) -> None:
+    def __init__(self, load: Load, number: int, vin: str, message: HttpRequest, tries: int) -> None:
         self.load = load
         self.number = number
         self.vin = vin
+        self.message = message
+        self.tries = tries
         self.sent_ns = load.loop.now_ns
 
     def on_answer(self, answer: Any) -> None:
@@ -148,6 +161,9 @@ class _Sent:
             outcome = SLOW if now_ns - self.sent_ns > load.plan.slow_ns else SERVED
             if self.vin and answer.status == _CREATED:
                 load.ledger.acknowledge(self.vin, now_ns)
+        elif type(answer) is HttpReply and answer.status == _CONFLICT and self.tries:
+            # The vehicle is there, by an earlier try of which nothing was heard.
+            outcome = SERVED
         else:
             outcome = FAILED
             if type(answer) is NetError:
@@ -160,3 +176,5 @@ class _Sent:
             if self.vin and outcome == FAILED:
                 load.ledger.doubt(self.vin, now_ns)
         load.report.finish(self.number, now_ns, outcome)
+        if outcome in (FAILED, REFUSED) and self.tries < load.retries:
+            load.loop.post(0, load.repeat, self)

@@ -12,6 +12,8 @@ from kubesim.faults.arguments import (
     BadVersion,
     Breakage,
     Crowd,
+    End,
+    Impatience,
     Link,
     NodeName,
     NodeTarget,
@@ -19,6 +21,9 @@ from kubesim.faults.arguments import (
     Pair,
     PodTarget,
     Reference,
+    Shortage,
+    Skew,
+    SlowAttach,
     SlowRegistry,
     SlowStart,
     SlowVolume,
@@ -59,15 +64,25 @@ ROWS = [
     ("reboot", NODE),
     ("cutOffApi", NODE),
     ("removeNode", NODE),
-    ("slowLink", Link(node=NodeName("node-1"), peer="node-2", loss=0.2)),
-    ("cutLink", Pair(node=NodeName("node-1"), peer="node-2")),
-    ("cutLink", Pair(node=NodeName("node-2"), peer="users", one_way=True)),
+    ("slowLink", Link(end=End("node-1"), peer=End("node-2"), loss=0.2)),
+    ("cutLink", Pair(end=End("node-1"), peer=End("node-2"))),
+    ("cutLink", Pair(end=End("node-2"), peer=End("users"), one_way=True)),
     ("resetConnections", PodTarget(of=DATABASE)),
     ("slowVolume", SlowVolume(of=DATABASE)),
     ("fillVolume", PodTarget(of=DATABASE)),
     ("breakVolume", PodTarget(of=DATABASE)),
     ("crashInCommit", PodTarget(of=DATABASE)),
     ("takeConnections", Crowd(of=DATABASE)),
+    ("memoryPressure", Shortage(node=NodeName("node-1"))),
+    ("diskPressure", Shortage(node=NodeName("node-1"))),
+    ("skewClock", Skew(node=NodeName("node-1"))),
+    ("stopRuntime", NODE),
+    ("restartRuntime", NODE),
+    ("slowAttach", SlowAttach()),
+    ("slowLink", Link(end=End("users"), peer=End("service/vehicle-api"))),
+    ("slowLink", Link(end=End("deployment/vehicle-api"), peer=End("service/postgres"), loss=0.3)),
+    ("cutLink", Pair(end=End("deployment/vehicle-api"), peer=End("statefulset/postgres"))),
+    ("retryStorm", Impatience(of=Reference("service/vehicle-api"))),
     ("loadSpike", Spike(of=Reference("service/vehicle-api"))),
 ]
 
@@ -112,6 +127,14 @@ def served(stack, argument, fault, writes=0):
         ("takeConnections", Crowd(of=DATABASE), 0, 0.9, 1),
         ("notReady", PodTarget(of=API), 0, 0.9, 1),
         ("stopRegistry", Nothing(), 0, 1, 1),
+        ("loseVolume", PodTarget(of=DATABASE), 0, 0.7, 0.99),
+        ("cutLink", Pair(end=End("users"), peer=End("service/vehicle-api")), 0, 0,0.01),
+        ("cutLink", Pair(end=End("users"), peer=End("service/postgres")), 0, 1, 1),
+        ("cutLink", Pair(end=End("deployment/vehicle-api"), peer=End("service/postgres")), 0, 0, 0.1),
+        ("cutLink", Pair(end=End("service/postgres"), peer=End("deployment/vehicle-api"), one_way=True), 0, 0, 0.1),
+        ("cutLink", Pair(end=End("users"), peer=End("deployment/vehicle-api"), one_way=True), 0, 0,0.01),
+        ("slowLink", Link(end=End("users"), peer=End("deployment/vehicle-api"), added=seconds(1)), 0, 0,0.01),
+        ("slowLink", Link(end=End("users"), peer=End("deployment/vehicle-api"), added=seconds(0.2)), 0, 1, 1),
     ],
 )
 def test_what_users_see(stack, fault, argument, writes, least, most):
@@ -164,10 +187,166 @@ def test_a_commit_whose_answer_is_lost_is_in_the_volume(stack):
     assert audit.unknown_kept >= 1
 
 
-@pytest.mark.parametrize("name", [kind.name for kind in FAULTS.values() if kind.area in ("storage", "database")])
+@pytest.mark.parametrize(
+    "name",
+    [kind.name for kind in FAULTS.values() if kind.area in ("storage", "database") and kind.name != "slowAttach"],
+)
 def test_what_has_no_volume_or_database_is_spared(stack, name):
     """The log says why."""
     argument = FAULTS[name].argument(of=API)
     armed = strike(stack, name, argument)
 
     assert armed.fired[0].why_not
+
+
+def test_a_link_of_one_pod_spares_the_others(stack):
+    """Users who meet that one wait for nothing, a third of them; the Pod itself stays Ready, as its node reaches it."""
+    name = stack.pods_of(API)[0]["metadata"]["name"]
+    pair = Pair(end=End("users"), peer=End(f"pod/{name}"))
+    share = served(stack, pair, "cutLink")
+
+    assert 0.4 < share < 0.9
+    assert is_condition_true(stack.get(f"pod/{name}")["status"]["conditions"], "Ready")
+
+
+def test_a_link_of_a_service_follows_its_pods(stack):
+    """A new Pod behind it is met by the fault as well."""
+    load = stack.load("vehicle-api", rate_per_second=20, write_percent=0)
+    armed = strike(stack, "cutLink", Pair(end=End("users"), peer=End("service/vehicle-api")))
+    for pod in stack.pods_of(API):
+        stack.delete(f"pod/{pod['metadata']['name']}")
+    stack.run(60)
+    stack.until(all_ready, within=60)
+    start_ns = stack.now_ns
+    stack.run(20)
+    while_cut = load.report.count(start_ns, stack.now_ns - 5 * SECOND)
+    armed.heal_all()
+    start_ns = stack.now_ns
+    stack.run(20)
+    after = load.report.count(start_ns, stack.now_ns - 5 * SECOND)
+
+    assert while_cut.served == 0
+    assert after.unserved == 0
+
+
+@pytest.mark.parametrize("end", ["node-9", "service/nobody", "node-1"])
+def test_ends_that_are_not_there(stack, end):
+    """It is said, and nothing is disturbed."""
+    armed = strike(stack, "cutLink", Pair(end=End("node-1"), peer=End(end)))
+
+    assert armed.fired[0].why_not
+    assert stack.data_plane.fabric.links.delay_ns(*hosts(stack)) is not None
+
+
+def hosts(cluster):
+    """Those of two Pods."""
+    found = []
+    for reference in (API, DATABASE):
+        pod = cluster.pods_of(reference)[0]
+        runtime = cluster.data_plane.node_of(pod).runtime
+        found.append(runtime.process_of(pod["metadata"]["uid"], pod["spec"]["containers"][0]["name"]))
+    return [process._sockets.host for process in found]
+
+
+def test_impatient_users_repeat_what_is_not_served(stack):
+    """Each failure costs as many more requests as are said, until it is served; afterwards none is repeated."""
+    load = stack.load("vehicle-api", rate_per_second=10, write_percent=50)
+    stack.run(2)
+    armed = strike(stack, "retryStorm", Impatience(of=Reference("service/vehicle-api"), retries=3))
+    stack.scale("deployment/vehicle-api", 0)
+    stack.run(40)
+    start_ns = stack.now_ns
+    stack.run(10)
+    stormy = load.report.count(start_ns, stack.now_ns)
+    armed.heal_all()
+    start_ns = stack.now_ns
+    stack.run(10)
+    calm = load.report.count(start_ns, stack.now_ns)
+
+    assert (stormy.total, stormy.served) == (400, 0)
+    assert (calm.total, calm.served) == (100, 0)
+
+
+def test_a_repeated_write_that_is_there_already_is_served(stack):
+    """The answer to the first try was lost; the second is told of a conflict, and the vehicle is there once."""
+    load = stack.load("vehicle-api", rate_per_second=5, write_percent=100)
+    stack.run(3)
+    strike(stack, "retryStorm", Impatience(of=Reference("service/vehicle-api"), retries=10))
+    strike(stack, "crashInCommit", PodTarget(of=DATABASE))
+    stack.run(60)
+    load.stop()
+    stack.run(10)
+    audit = stack.audit(load)
+
+    assert audit.lost == ()
+    assert "409" not in load.report.reasons
+    assert load.report.count(stack.now_ns - 14 * SECOND, stack.now_ns).unserved == 0
+
+
+def test_a_volume_that_is_lost_takes_its_data_with_it(stack):
+    """The database begins anew, empty, and serves; what was acknowledged before is lost."""
+    load = stack.load("vehicle-api", rate_per_second=5, write_percent=100)
+    stack.run(10)
+    strike(stack, "loseVolume", PodTarget(of=DATABASE))
+    stack.run(60)
+    load.stop()
+    stack.run(10)
+    audit = stack.audit(load)
+
+    assert len(audit.lost) >= 40
+    assert audit.kept > 100
+    assert stack.get("pod/postgres-0")["status"]["containerStatuses"][0]["restartCount"] >= 1
+
+
+def test_a_pod_waits_for_a_disk_that_is_attached_late():
+    """It stays ContainerCreating for as long, and is told once it has waited two minutes."""
+    with Cluster(nodes=2) as cluster:
+        cluster.create(
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": "network"},
+                "provisioner": "disks.example.com",
+                "volumeBindingMode": "WaitForFirstConsumer",
+            }
+        )
+        armed = strike(cluster, "slowAttach", SlowAttach(added=seconds(200)))
+        cluster.create(CLAIM)
+        cluster.create(READER)
+        cluster.run(150)
+        pod = cluster.get("pod/reader")
+        waiting = pod["status"]["containerStatuses"][0]["state"]
+        told = [each["message"] for each in cluster.events() if each["reason"] == "FailedMount"]
+        took_ns = cluster.until(ready("pod/reader"), within=400)
+        armed.heal_all()
+        cluster.delete("pod/reader")
+        cluster.run(60)
+        cluster.create(READER)
+        quick_ns = cluster.until(ready("pod/reader"), within=30)
+
+    assert waiting == {"waiting": {"reason": "ContainerCreating"}}
+    assert any("Unable to attach or mount volumes" in each for each in told)
+    assert took_ns > 50 * SECOND
+    assert quick_ns < 20 * SECOND
+
+
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data"},
+    "spec": {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "network",
+        "resources": {"requests": {"storage": "1Gi"}},
+    },
+}
+READER = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "reader"},
+    "spec": {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "c", "image": "c", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    },
+}
