@@ -40,7 +40,7 @@ def test_the_catalogue_has_every_fault(ask):
 
     assert list(listed) == list(FAULTS)
     assert listed["slowLink"]["argument"] == {
-        "node": None,
+        "end": None,
         "peer": None,
         "added": "200ms",
         "loss": 0.0,
