@@ -14,7 +14,12 @@ _STARTS_MAX = 6
 
 @final
 class RestartsBackOff:
-    """Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go:doBackOff, pkg/kubelet/pod_workers.go @v1.36"""
+    """What a kubelet has begun for a Pod it goes through with: a container whose image takes long to pull is started
+    although its Pod has been asked to go meanwhile.
+
+    Upstream: pkg/kubelet/kuberuntime/kuberuntime_manager.go:doBackOff, pkg/kubelet/pod_workers.go, kubelet.go:SyncPod
+    with its context.WithoutCancel @v1.36
+    """
 
     name = "restartsBackOff"
     promise = "A container is started six times a minute at most, and never for a Pod that has been asked to go."
@@ -47,7 +52,8 @@ class RestartsBackOff:
             is_late = all(gone.uid != sandbox.uid for gone in self._pods.gone(GRACE_NS))
         else:
             is_late = not entry.was_active_within(GRACE_NS)
-        if is_late and machine.is_in_touch and not self._is_fresh(node) and not self._scene.is_disturbed():
+        is_excused = self._is_fresh(node) or self._are_pulls_slow() or self._scene.is_disturbed()
+        if is_late and machine.is_in_touch and not is_excused:
             self._scene.report(self.name, subject, f"container {container} is started although the Pod is to go")
 
     def _is_fresh(self, node: str) -> bool:
@@ -59,3 +65,11 @@ class RestartsBackOff:
             if noted.subject == f"node/{node}":
                 return True
         return False
+
+    def _are_pulls_slow(self) -> bool:
+        """Whether the registry is slow, or was until a minute ago: a pull from before may end only now."""
+        cluster = self._scene.cluster
+        if cluster.data_plane.images.added_ns:
+            return True
+        last = next((noted for noted in reversed(cluster.faults.log) if noted.subject == "registry"), None)
+        return last is not None and self._scene.now_ns - last.at_ns < MINUTE

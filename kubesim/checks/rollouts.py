@@ -68,7 +68,12 @@ class _Rollout:
 
 @final
 class RolloutBounds:
-    """Upstream: pkg/controller/deployment/rolling.go, util/deployment_util.go:NewRSNewReplicas @v1.36"""
+    """A ReplicaSet may always shrink to as many Pods as are available in the status that its controller has read, for
+    the update's resourceVersion holds it to that: only unhealthy ones go.
+
+    Upstream: pkg/controller/deployment/rolling.go:cleanupUnhealthyReplicas, util/deployment_util.go:NewRSNewReplicas
+    @v1.36
+    """
 
     name = "rolloutBounds"
     promise = (
@@ -125,7 +130,7 @@ class RolloutBounds:
             self._check_most(rollout, replica_set)
             if rollout.recreates:
                 self._check_others_gone(rollout, replica_set)
-        elif not self._is_scaling(rollout, write.previous):
+        elif available > size and not self._is_scaling(rollout, write.previous):
             self._check_fewest(rollout, replica_set, kept)
 
     def _check_most(self, rollout: _Rollout, replica_set: Object) -> None:

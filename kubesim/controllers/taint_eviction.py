@@ -88,8 +88,8 @@ class TaintEvictionController:
     # --- what wakes it ---
 
     def _on_node_add(self, node: Object) -> None:
-        if no_execute_taints(node):
-            self._node_queue.add(node["metadata"]["name"])
+        # Also one without taints: it may have come back under its name, and its Pods may have evictions to come.
+        self._node_queue.add(node["metadata"]["name"])
 
     def _on_node_update(self, old: Object, new: Object) -> None:
         if taints_of(old) is not taints_of(new) and no_execute_taints(old) != no_execute_taints(new):

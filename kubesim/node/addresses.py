@@ -44,6 +44,13 @@ class PodAddresses:
             number += 1
         return None
 
+    def forget(self) -> None:
+        """None is in use; which was the last one to be given out stays known, as it does on the node's disk.
+
+        Upstream: host-local's file last_reserved_ip
+        """
+        self._in_use.clear()
+
     def keep(self, ip: str) -> None:
         """The address is in use already, by a Pod from before the kubelet's start."""
         self._in_use.add(_number(ip))

@@ -146,7 +146,7 @@ class Kubelet:
         self._sync_phase_ns = int(self.stream.fraction() * _SYNC_TICK_NS)
         self.runtime.on_exit = self._handle_exit
         self.runtime.on_health_changed = self._handle_health_changed
-        self.addresses = PodAddresses(self.config.pod_cidr)
+        self.addresses.forget()
         self.resources = NodeResources(self.config.allocatable)
         self._adopted = {}
         for uid, sandbox in self.runtime.pods().items():

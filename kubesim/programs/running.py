@@ -46,6 +46,7 @@ class RunningProcess:
     """One process. `on_end` hears once of its end, `on_health_changed` whenever a probe may turn out differently."""
 
     __slots__ = (
+        "_has_begun",
         "_limit_bytes",
         "_on_end",
         "_on_health_changed",
@@ -95,6 +96,7 @@ class RunningProcess:
         self.written = 0  # how many lines that were in all
         self._limit_bytes = place.limit_bytes
         self._program = program
+        self._has_begun = False
         self._sockets = sockets
         self._on_end = on_end
         self._on_health_changed = on_health_changed
@@ -106,11 +108,12 @@ class RunningProcess:
 
     def start(self) -> None:
         """Run the program from now on."""
+        self._has_begun = True
         self._program.start(self)
 
     def terminate(self) -> None:
-        """Send the image's stop signal."""
-        if self.ending is None:
+        """Send the image's stop signal; the first process of a container that has no handler yet does not get it."""
+        if self.ending is None and self._has_begun:
             self._program.terminate()
 
     def kill(self) -> None:

@@ -118,6 +118,20 @@ def test_pods_leave_when_their_toleration_has_run_out(world):
     assert world.events("web", "TaintManagerEviction") == ["Marking for deletion Pod default/web"]
 
 
+def test_a_node_that_comes_back_under_its_name_calls_evictions_off(world):
+    """Its Node is deleted with its taints and made again without: Pods that were to go in 300 s stay."""
+    add_nodes(world)
+    add_pod(world, "web")
+    world.live(100, "node-2", "node-3")
+    world.delete(NODE, "node-1")
+    world.live(5, "node-2", "node-3")
+    world.add_node("node-1", {})
+    world.live(400, *NAMES)
+
+    assert "deletionTimestamp" not in world.get(POD, "web")["metadata"]
+    assert world.events("web", "TaintManagerEviction") == ["Cancelling deletion of Pod default/web"]
+
+
 def test_an_unready_kubelet_is_another_taint(world):
     """A kubelet that says itself that it is not ready is not-ready, not unreachable; going silent swaps them."""
     add_nodes(world)

@@ -104,6 +104,28 @@ def test_the_stack_is_whole_again_after(stack, fault, argument):
     assert load.report.count(stack.now_ns - 14 * SECOND, stack.now_ns - 10 * SECOND).served > 0
 
 
+def test_a_pod_may_be_deleted_before_its_late_program_begins(stack):
+    """Nobody there handles the signal yet: the Pod ends by SIGKILL when its grace is over."""
+    strike(stack, "slowStart", SlowStart(of=API, added=seconds(60)))
+    stack.restart_rollout(API)
+    stack.run(5)
+    young = [pod for pod in stack.pods_of(API) if not ready_pod(pod)]
+    stack.delete(f"pod/{young[0]['metadata']['name']}", "vehicles")
+    grace_s = young[0]["spec"]["terminationGracePeriodSeconds"]
+    stack.run(grace_s - 2)
+    left = [pod["metadata"]["name"] for pod in stack.pods_of(API)]
+    stack.run(5)
+
+    assert len(young) == 1
+    assert young[0]["metadata"]["name"] in left
+    assert young[0]["metadata"]["name"] not in [pod["metadata"]["name"] for pod in stack.pods_of(API)]
+
+
+def ready_pod(pod):
+    """Whether it says that it is ready."""
+    return any((each["type"], each["status"]) == ("Ready", "True") for each in pod["status"]["conditions"])
+
+
 def served(stack, argument, fault, writes=0):
     """The share of requests served in the half minute after a fault."""
     load = stack.load("vehicle-api", rate_per_second=20, write_percent=writes)

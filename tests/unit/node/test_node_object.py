@@ -99,3 +99,14 @@ def test_pod_addresses():
     addresses.give_back("10.0.0.3")
     addresses.give_back("10.0.0.2")
     assert addresses.take() == "10.0.0.2"
+
+
+def test_a_kubelet_that_starts_again_goes_on_where_it_was():
+    """An address that was in use before is not the first one to be given out again."""
+    addresses = PodAddresses("10.0.0.0/29")
+    addresses.take()
+    addresses.take()
+    addresses.forget()
+    addresses.keep("10.0.0.4")
+
+    assert [addresses.take() for _ in range(3)] == ["10.0.0.5", "10.0.0.6", "10.0.0.2"]
