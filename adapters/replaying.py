@@ -44,6 +44,7 @@ def as_scenario(scenario: Scenario, applied: Sequence[Object]) -> tuple[Scenario
     unseen = ", ".join(name for name in checks.invariants if name != _WRITES) or "all but that no write is lost"
     notes = [f"invariants are watched in the simulator only, here not: {unseen}"]
     notes += [f"in the simulator this breaks {checks.breaks}"] if checks.breaks else []
+    notes += ["how long users do without is watched in the simulator only"] if checks.recovery else []
     return replace(scenario, faults=faults, steps=[step], expect=expect), notes
 
 

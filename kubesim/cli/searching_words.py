@@ -26,7 +26,7 @@ def add_searching(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    test.add_argument("spec", nargs="*", metavar="SPEC", help="a manifest file, or a folder of them")
+    test.add_argument("spec", nargs="*", metavar="SPEC", help="a manifest file, a folder of them, or a scenario file")
     add = test.add_argument
     add("--faults", default="", metavar="NAMES", help="only these faults or areas, such as node,crash")
     add("--invariants", default="", metavar="NAMES", help="only these invariants, such as oneIdentity")
@@ -36,6 +36,7 @@ def add_searching(
     add("--seed", type=whole(0, 2**63), default=0, metavar="N", help="the same seed, the same schedules (0)")
     add("--nodes", type=whole(1, 1000), metavar="N", help="only clusters of so many nodes (drawn, mostly 3)")
     add("--availability", type=_share, default=0.0, metavar="SHARE", help="the least share of requests served (0)")
+    add("--recovery", default="", metavar="DURATION", help="the longest that users may do without, such as 60s (any)")
     add("--exhaustive", type=whole(1, 4), metavar="K", help="instead: up to K faults after each write, all of them")
     add("--folder", default="kubesim-test", metavar="DIR", help="where findings are kept (kubesim-test)")
     add("--resume", metavar="DIR", help="go on with the campaign that is kept there")

@@ -72,5 +72,16 @@ def read_scenario(path: str | Path) -> ScenarioFile:
     return ScenarioFile(scenario, path, document.spot)
 
 
+def is_scenario(path: str | Path) -> bool:
+    """Whether a file is a scenario rather than manifests: it is one mapping, with a promise."""
+    if not Path(path).is_file():
+        return False
+    try:
+        documents = [document.value for document in read_documents(read_file(Path(path)))]
+    except DocumentError:
+        return False
+    return len(documents) == 1 and isinstance(documents[0], dict) and "promise" in documents[0]
+
+
 def _repeated(duplicate: Duplicate) -> str:
     return f'the key "{duplicate.path[-1]}" was already given at line {duplicate.first.line + 1}'

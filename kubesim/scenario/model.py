@@ -184,11 +184,13 @@ class Checks(_Part, frozen=True, kw_only=True):
 
     Faults strike within `disturbed`, then all is healed; the cluster must be as desired `within` a time and stay so as
     long as `stays` says; a run takes `lasts` at least. All invariants watch where none are named; `availability` is the
-    least share of requests served. `breaks` is the promise that this run breaks, `digest` that of its trace.
+    least share of requests served, `recovery` the longest that users may do without, 0 for any. `breaks` is the promise
+    that this run breaks, `digest` that of its trace.
     """
 
     invariants: list[str] = []
     availability: float = 0.0
+    recovery: Duration = Duration(0)
     disturbed: Duration = Duration(300_000_000_000)
     within: Duration = Duration(600_000_000_000)
     stays: Duration = Duration(60_000_000_000)

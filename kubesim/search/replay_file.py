@@ -14,8 +14,9 @@ from kubesim.cluster import ClusterOptions
 from kubesim.errors import UserError
 from kubesim.faults import Schedule, describe
 from kubesim.faults.schedule import spell_duration
-from kubesim.scenario.file import read_scenario
+from kubesim.scenario.file import ScenarioFile, read_scenario
 from kubesim.scenario.model import Checks, Scenario
+from kubesim.search.budgets import Budget, budget_of
 from kubesim.search.finding import Finding
 from kubesim.search.running import Setting, Users
 
@@ -60,6 +61,22 @@ def read_replay(path: str | Path) -> Replayable:
     )
 
 
+def setting_of(file: ScenarioFile) -> Setting:
+    """What a search plays that is to break what a scenario promises: its stack, users and budgets; not its steps.
+
+    Raises:
+        UserError: there is nothing to search for.
+    """
+    scenario = file.scenario
+    if not scenario.manifests:
+        raise UserError(f"{file.path}: it has no manifests, so there is nothing to test")
+    budget = budget_of(scenario)
+    if budget != Budget() and scenario.load is None:
+        raise UserError(f"{file.locate('promise')}: availability and recovery are of users; give the scenario a load")
+    setting = _setting_of(scenario, tuple(str(file.resolve(name)) for name in scenario.manifests))
+    return msgspec.structs.replace(setting, availability=budget.availability, recovery_ns=budget.recovery_ns)
+
+
 def _setting_of(scenario: Scenario, sources: tuple[str, ...]) -> Setting:
     nodes, load, checks = scenario.cluster, scenario.load, scenario.checks or Checks()
     changes: dict[str, Any] = {
@@ -68,7 +85,7 @@ def _setting_of(scenario: Scenario, sources: tuple[str, ...]) -> Setting:
         "node_labels": nodes.labels,
         "missing_images": tuple(nodes.missing_images),
         "programs": scenario.programs,
-        "latency": Latency(nodes.latency.read, nodes.latency.write, nodes.latency.watch),
+        "latency": Latency(int(nodes.latency.read), int(nodes.latency.write), int(nodes.latency.watch)),
     }
     changes |= {"nodes": nodes.nodes} if nodes.nodes is not None else {}
     changes |= {"node_cpu": nodes.cpu} if nodes.cpu else {}
@@ -87,10 +104,11 @@ def _setting_of(scenario: Scenario, sources: tuple[str, ...]) -> Setting:
         users=users,
         invariants=tuple(checks.invariants),
         availability=checks.availability,
-        disturbed_ns=checks.disturbed,
-        within_ns=checks.within,
-        stays_ns=checks.stays,
-        lasts_ns=checks.lasts,
+        recovery_ns=int(checks.recovery),
+        disturbed_ns=int(checks.disturbed),
+        within_ns=int(checks.within),
+        stays_ns=int(checks.stays),
+        lasts_ns=int(checks.lasts),
     )
 
 
@@ -113,7 +131,7 @@ def document_of(found: Finding, promise: str, digest: str, folder: Path) -> dict
     document["faults"] = [describe(disturbance) for disturbance in found.schedule]
     checks: dict[str, Any] = {"invariants": list(setting.invariants)} if setting.invariants else {}
     checks |= {"availability": setting.availability} if setting.availability else {}
-    for name in ("disturbed", "within", "stays", "lasts"):
+    for name in ("recovery", "disturbed", "within", "stays", "lasts"):
         span_ns = getattr(setting, f"{name}_ns")
         if span_ns != getattr(_DEFAULTS, f"{name}_ns"):
             checks[name] = spell_duration(span_ns)

@@ -17,11 +17,11 @@ from kubesim.faults import Fired, Schedule, arm
 from kubesim.manifests import load
 from kubesim.scenario.model import reference_to
 from kubesim.search.attendance import Attendance
+from kubesim.search.budgets import Budget, find_overrun
 from kubesim.search.states import States
 from kubesim.sim.loop import MINUTE, SECOND
 from kubesim.users.load import Load
 
-AVAILABILITY: Final = "availability"
 COMES_UP_NS: Final = 5 * MINUTE
 _SELF_STARTING: Final = ("Deployment", "StatefulSet", "ReplicaSet", "Pod")
 # After everything is ready: until what the start has set in motion is at rest.
@@ -42,7 +42,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     `sources` are manifest files. Faults strike within `disturbed_ns`, then all is healed, and the cluster must be as
     desired `within_ns` and stay so for `stays_ns`; a run lasts `lasts_ns` at least. `availability` is the least share
-    of all requests that must be served. Without `invariants` all that there are watch.
+    of all requests that must be served, `recovery_ns` the longest that users may do without, 0 for any. Without
+    `invariants` all that there are watch.
 
     Of Python alone: `prepare(cluster)` is called with the fresh cluster, to add a controller of one's own; `own` are
     invariants of one's own, which watch from when everything is up. Neither can be written to a file.
@@ -53,6 +54,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     users: Users | None = None
     invariants: tuple[str, ...] = ()
     availability: float = 0.0
+    recovery_ns: int = 0
     disturbed_ns: int = 5 * MINUTE
     within_ns: int = 10 * MINUTE
     stays_ns: int = MINUTE
@@ -135,7 +137,7 @@ class Stage:
             violation = checks.converge(setting.within_ns, setting.stays_ns)
             if violation is None and loop.now_ns < start_ns + setting.lasts_ns:
                 loop.run_until(start_ns + setting.lasts_ns, self._is_broken)
-            violation = checks.violation or violation or self._find_unserved(start_ns)
+            violation = checks.violation or violation or self._find_overrun(start_ns)
         served, requests = self._count(start_ns)
         return Played(violation, tuple(armed.fired), start_ns, loop.now_ns, served, requests, self.states.seen())
 
@@ -148,14 +150,12 @@ class Stage:
         counts = self.load.report.count(start_ns, self.cluster.now_ns)
         return counts.served, counts.total
 
-    def _find_unserved(self, start_ns: int) -> Violation | None:
-        served, requests = self._count(start_ns)
-        wanted = self.setting.availability
-        if not requests or served >= wanted * requests:
+    def _find_overrun(self, start_ns: int) -> Violation | None:
+        setting = self.setting
+        if self.load is None or setting.users is None:
             return None
-        text = f"{served} of {requests} requests were served, less than {wanted:.4g} of them"
-        service = self.setting.users.service if self.setting.users is not None else ""
-        return Violation(AVAILABILITY, self.cluster.now_ns, f"service/{service}", text)
+        budget = Budget(setting.availability, setting.recovery_ns)
+        return find_overrun(budget, self.load, setting.users.service, start_ns, self.cluster.now_ns)
 
 
 def _await_ready(cluster: Cluster, reference: str) -> None:

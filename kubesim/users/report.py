@@ -154,6 +154,29 @@ class Report:
             return sent_ns[first_bad], None
         return sent_ns[first_bad], sent_ns[good]
 
+    def longest_outage(self, from_ns: int, to_ns: int) -> tuple[int, int]:
+        """When the longest outage of those that began in this time began, and how long it was, 0 where there was none.
+
+        An outage is from the sending of a request that was not served to that of the next one from which on all were
+        for `STEADY_NS`; one without such an end lasts until `to_ns`.
+        """
+        began_ns = good_ns = -1
+        longest = (from_ns, 0)
+        for number in range(bisect_left(self._sent_ns, from_ns), bisect_left(self._sent_ns, to_ns)):
+            at_ns, outcome = self._sent_ns[number], self._outcomes[number]
+            if outcome in (REFUSED, FAILED):
+                began_ns = at_ns if began_ns < 0 else began_ns
+                good_ns = -1
+            elif outcome in (SERVED, SLOW) and began_ns >= 0:
+                good_ns = at_ns if good_ns < 0 else good_ns
+                if at_ns - good_ns >= STEADY_NS:
+                    longest = max(longest, (began_ns, good_ns - began_ns), key=_length)
+                    began_ns = good_ns = -1
+        if began_ns >= 0:
+            end_ns = to_ns if good_ns < 0 else good_ns
+            longest = max(longest, (began_ns, end_ns - began_ns), key=_length)
+        return longest
+
     def slowest_ns(self) -> int:
         """How long the slowest answer or failure took, 0 when there was none."""
         return max(self._durations_ns, default=0)
@@ -166,3 +189,7 @@ class Report:
             if outcome in (SERVED, SLOW)
         )
         return served[min(int(share * len(served)), len(served) - 1)] if served else None
+
+
+def _length(outage: tuple[int, int]) -> int:
+    return outage[1]

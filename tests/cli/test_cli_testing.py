@@ -83,6 +83,64 @@ def test_a_finding_is_told_kept_and_replayed(stack, capsys):
     assert f"trace {kept['checks']['digest']}\n" in other.stdout
 
 
+SCENARIO = """\
+name: web
+promise: Users of web are served.
+manifests: [web.yaml]
+cluster: {nodes: 1}
+load: {service: web, ratePerSecond: 5}
+steps:
+  - crash: deployment/web
+    expect: [recovery: 8s]
+expect: [availability: 0.01]
+"""
+
+
+@pytest.mark.parametrize(
+    "words, breaks, told",
+    [
+        ((), "recovery", r"its users are not served for \S+ s, longer than 8\.0 s"),
+        (("--recovery", "10m"), "", ""),
+        (("--recovery", "5m", "--availability", "0.9"), "availability", "less than 0.9 of them"),
+    ],
+)
+def test_the_budgets_of_a_scenario_are_promises(stack, capsys, words, breaks, told):
+    """What a scenario expects of users is searched for, shrunk, kept and broken again by the replay. A container is
+    restarted at once the first time, and after ten seconds the second."""
+    (stack / "promise.yaml").write_text(SCENARIO, encoding="utf-8")
+    faults = ("--faults", "crash", "--workers", "1", "--examples", "32")
+    code = main(["test", "promise.yaml", *faults, *words, "--quiet"])
+    out = capsys.readouterr().out
+
+    assert code == (1 if breaks else 0)
+    if breaks:
+        assert re.search(f"breaks {breaks}: Users ", out)
+        assert re.search(told, out)
+        kept = yaml.safe_load((stack / "kubesim-test" / "failure.yaml").read_text(encoding="utf-8"))
+        assert kept["checks"]["breaks"] == breaks
+        assert kept["checks"]["recovery"] == ("300s" if words else "8s")
+        assert main(["replay", "kubesim-test/failure.yaml", "--quiet"]) == 1
+        assert f"trace {kept['checks']['digest']}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (
+            ("load: {service: web, ratePerSecond: 5}\n", ""),
+            "availability and recovery are of users; give the scenario a load",
+        ),
+        (("manifests: [web.yaml]\n", ""), "it has no manifests, so there is nothing to test"),
+    ],
+)
+def test_a_scenario_that_promises_nothing_to_search_for(stack, capsys, change, told):
+    """It is said what is missing."""
+    (stack / "promise.yaml").write_text(SCENARIO.replace(*change), encoding="utf-8")
+
+    assert main(["test", "promise.yaml", "--workers", "1"]) == 2
+    assert told in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("stack")
 def test_a_replay_becomes_a_test(capsys):
     """The test that is written fails as long as the promise is broken."""

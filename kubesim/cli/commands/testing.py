@@ -12,6 +12,8 @@ from pathlib import Path
 from time import monotonic  # noqa: TID251 - how long a person waits is real time
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from kubesim.checks.checks import find_invariant
 from kubesim.cli.commands.replaying import EXIT_BROKEN, EXIT_KEPT, tell
 from kubesim.cli.durations import read_duration
@@ -19,13 +21,16 @@ from kubesim.cli.terminal import Paint, Progress
 from kubesim.cluster import ClusterOptions
 from kubesim.errors import UserError
 from kubesim.manifests import load
+from kubesim.scenario.file import is_scenario, read_scenario
 from kubesim.scenario.judge import percent
 from kubesim.scenario.story import plan_story
 from kubesim.search import Campaign, Failure, Finding, Range, Setting, Totals, Users, reduce_failure
+from kubesim.search.budgets import PROMISES
 from kubesim.search.chains import ChainResult, cluster_of
 from kubesim.search.exhausting import exhaust
 from kubesim.search.journal import Journal, Order, digest_of, read_journal
 from kubesim.search.replay_file import document_of, write_replay
+from kubesim.search.replay_file import setting_of as scenario_setting_of
 from kubesim.search.replaying import replay
 from kubesim.testing.schedules import every_disturbance, find_faults, targets_of
 
@@ -136,8 +141,8 @@ def report(finding: Finding, folder: Path, arguments: argparse.Namespace) -> Non
 def _promise(name: str) -> str:
     if name == "convergence":
         return "Once everything is healed, the cluster comes to be as desired, and to rest."
-    if name == "availability":
-        return "Users are served."
+    if name in PROMISES:
+        return PROMISES[name]
     return find_invariant(name).promise
 
 
@@ -190,7 +195,7 @@ def _open(arguments: argparse.Namespace) -> _Campaign:
         faults=faults,
         seed=arguments.seed,
         schedules=arguments.examples or (_WITHOUT_END if arguments.lasts else _EXAMPLES),
-        varies_cluster=arguments.nodes is None,
+        varies_cluster=arguments.nodes is None and not is_scenario(arguments.spec[0]),
         manifests=digest_of(setting),
     )
     folder = Path(arguments.folder)
@@ -210,6 +215,11 @@ def setting_of(arguments: argparse.Namespace) -> Setting:
     invariants = _names(arguments.invariants)
     for name in invariants:
         find_invariant(name)
+    budgets: dict[str, Any] = {"availability": arguments.availability} if arguments.availability else {}
+    if arguments.recovery:
+        budgets["recovery_ns"] = int(read_duration("--recovery", arguments.recovery))
+    if is_scenario(arguments.spec[0]):
+        return _setting_of_scenario(arguments, budgets | ({"invariants": invariants} if invariants else {}))
     changes: dict[str, Any] = {"records": False}
     changes |= {"nodes": arguments.nodes} if arguments.nodes is not None else {}
     options = ClusterOptions().with_changes(changes)
@@ -221,8 +231,18 @@ def setting_of(arguments: argparse.Namespace) -> Setting:
         options=options,
         users=users,
         invariants=invariants,
-        availability=arguments.availability,
+        **budgets,
     )
+
+
+def _setting_of_scenario(arguments: argparse.Namespace, changes: dict[str, Any]) -> Setting:
+    """The stack, the users and the budgets of a scenario file; what is said beside it counts more."""
+    if len(arguments.spec) > 1:
+        raise UserError(f"{arguments.spec[1]}: a scenario names its manifests itself; leave it out")
+    setting = scenario_setting_of(read_scenario(arguments.spec[0]))
+    if arguments.nodes is not None:
+        changes = {**changes, "options": setting.options.with_changes({"nodes": arguments.nodes})}
+    return msgspec.structs.replace(setting, **changes)
 
 
 def _names(text: str) -> tuple[str, ...]:

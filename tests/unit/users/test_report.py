@@ -75,6 +75,27 @@ def test_recovery(outcomes, recovery, outage):
     assert [made.recovery_ns(2 * SECOND, 60 * SECOND), made.outage_ns(2 * SECOND, 60 * SECOND)] == expected
 
 
+@pytest.mark.parametrize(
+    "outcomes, began_s, lasted_s",
+    [
+        ("ssssss", 0, 0),
+        ("sffsss", 1, 2),
+        ("sfsfsss", 1, 3),
+        ("sfsssrrrsss", 5, 3),
+        ("srrsssfsss", 1, 2),
+        ("ssff", 2, 2),
+        ("sfs", 1, 1),
+        ("sf.sss", 1, 2),
+        ("sflsss", 1, 1),
+    ],
+)
+def test_the_longest_outage(outcomes, began_s, lasted_s):
+    """From the first request that was not served to the first of those that all were for two seconds, or the end."""
+    made = report(outcomes)
+
+    assert made.longest_outage(0, len(outcomes) * SECOND) == (began_s * SECOND, lasted_s * SECOND)
+
+
 def test_durations():
     """Quantiles over the served ones."""
     assert report("f" + "s" * 100).duration_ns(0.99) == 100_000_000
