@@ -25,9 +25,7 @@ _FIRST_UNKNOWN: Final = (
 )
 
 OF_REQUESTS: Final[dict[tuple[str, int], str]] = {
-    ("sequence-0032", 8): "a boolean for a number or a percentage is refused in the words for a number",
     ("sequence-0053", 9): _FIRST_UNKNOWN,
     ("sequence-0096", 24): _FIRST_UNKNOWN,
-    ("sequence-0130", 19): "a Service without a name gets no address, which a real server finds out before the name",
     ("sequence-0162", 5): "of two wrong values in one strategic patch the other one is said",
 }

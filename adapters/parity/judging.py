@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from adapters.parity.causes import CAUSES
 from adapters.parity.comparison import differences, subjects
 from adapters.parity.recording import Recording, read_recording
+from adapters.parity.sequences import plain
 from adapters.parity.summary import Names, summarise
 from adapters.parity.twin import simulate
 from kubesim.scenario.file import read_scenario
@@ -78,7 +79,7 @@ def _answers(recorded: Recording, simulated: Recording) -> list[str]:
     names, twin_names = Names(recorded.entries), Names(simulated.entries)
     lines = []
     for one, other in zip(recorded.calls, simulated.calls, strict=False):
-        before, after = names.plain(one.answer) or "done", twin_names.plain(other.answer) or "done"
+        before, after = (plain(text) or "done" for text in (names.plain(one.answer), twin_names.plain(other.answer)))
         if before != after:
             lines.append(f"{one.step}: recorded {before!r}, simulated {after!r}")
     if len(recorded.calls) != len(simulated.calls):

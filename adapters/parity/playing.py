@@ -26,6 +26,7 @@ _AT_ONCE: Final = 8
 _PAUSE_S: Final = 0.15
 _UNTIL_GONE_S: Final = 4.0
 _RACES: Final = 5
+_OVERTAKEN: Final = ("has been modified", "ResourceVersion in precondition")
 # Whose status or finalizers a controller writes.
 _SHARED: Final = frozenset(
     {"persistentvolumeclaims", "pods", "deployments", "replicasets", "statefulsets", "poddisruptionbudgets"}
@@ -93,7 +94,8 @@ async def _carry_out(send: Send, pause: Pause, namespace: str, step: Step, token
             answer = await send(request)
         except ApiError as error:
             # A controller wrote between the reading and the writing.
-            is_race = error.code == 409 and "has been modified" in error.message and step.version == CURRENT
+            is_fresh = CURRENT in (step.version, *step.options.values())
+            is_race = error.code == 409 and is_fresh and any(text in error.message for text in _OVERTAKEN)
             if is_race and current is not None and left:
                 continue
             return answer_of(error)

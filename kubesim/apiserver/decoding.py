@@ -28,6 +28,8 @@ BODIES_OF_SUBRESOURCES = {
     ("authentication.k8s.io/v1", "TokenRequest"): "authentication",
 }
 _WRONG_TYPE = re.compile(r"json: cannot unmarshal (\w+)(?: (\S+))? into Go struct field \S+ of type (.+)")
+# Fields that read themselves: numbers or texts.
+_INT_OR_STRING = re.compile(r"(?:HTTPGet|TCPSocket)Action\S*\.port |\.(?:m(?:ax|in)\w+able|maxSurge|targetPort) of")
 _GO_KINDS = {"array": "slice", "object": "map", "number": "int64"}
 _SCHEME = '"pkg/runtime/scheme.go:111"'
 _FIRST_OF_METADATA = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp")
@@ -185,13 +187,23 @@ def decode_patched(request: Request, obj: Object, problems: tuple[str, ...], war
     except ApiError as error:
         if error.message.startswith(_NAMELESS):
             raise
-        shown = go_text(request.body) if is_strategic else msgspec.json.encode(dict(sorted(obj.items()))).decode()
-        why = error.message.partition(f" cannot be handled as a {kind.kind}: ")[2] or error.message
-        if is_strategic:
-            why = as_restored(why)
-        cause = Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(shown)}: {why}")
-        raise invalid("", "", "", (cause,)) from None
+        if not is_strategic:
+            raise misfit(obj, error, kind.kind) from None
+        raise _unfit(go_text(request.body), as_restored(_reason(error, kind.kind))) from None
     return taken
+
+
+def misfit(patched: Object, error: ApiError, kind: str) -> ApiError:
+    """422 for a patched object that the decoder refuses: it is shown, with why."""
+    return _unfit(msgspec.json.encode(dict(sorted(patched.items()))).decode(), _reason(error, kind))
+
+
+def _unfit(shown: str, why: str) -> ApiError:
+    return invalid("", "", "", (Cause("FieldValueInvalid", "patch", f"Invalid value: {go_quote(shown)}: {why}"),))
+
+
+def _reason(error: ApiError, kind: str) -> str:
+    return error.message.partition(f" cannot be handled as a {kind}: ")[2] or error.message
 
 
 def decode(
@@ -231,6 +243,8 @@ def as_restored(why: str) -> str:
     if wrong is None:
         return f"error decoding from json: {why}" if why.startswith("illegal base64") else why
     given, type_ = _GO_KINDS.get(wrong[1], wrong[1]), wrong[3]
+    if type_ == "int32" and given != "float64" and _INT_OR_STRING.search(why):
+        return f"json: cannot unmarshal {wrong[1]} into Go value of type int32"
     if "." in (wrong[2] or "") and type_ in ("int32", "int64"):
         return f"cannot convert float64 to {type_}"
     for start, what in (("map[", "map from"), ("[]", "slice from"), ("v", "struct from:")):

@@ -12,7 +12,7 @@ from kubesim.api.patch import apply_json_patch, apply_merge_patch, apply_strateg
 from kubesim.api.requests import Request
 from kubesim.api.scheme import Kind
 from kubesim.api.validation.field import go_quote
-from kubesim.errors import ApiError, Cause, invalid
+from kubesim.errors import ApiError, Cause, bad_request, invalid
 
 _OPERATIONS_MAX = 10_000
 _NO_KIND = (
@@ -32,8 +32,9 @@ def apply_patch(kind: Kind, old: Object, request: Request) -> Object:
     if patch_type == "strategic":
         return apply_strategic_merge_patch(old, body, kind.schema)
     if patch_type == "merge":
-        if isinstance(body, list) and request.options.field_validation == "Ignore":
-            raise _read_as_object(body)
+        if not isinstance(body, dict) and request.options.field_validation == "Ignore":
+            # Nobody has looked at the patch before the library takes it, which lets lists through.
+            raise _read_as_object(body) if isinstance(body, list) else bad_request("Invalid JSON Patch")
         return apply_merge_patch(old, body)
     if isinstance(body, list) and len(body) > _OPERATIONS_MAX:
         why = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_MAX}, got {len(body)}"

@@ -14,11 +14,11 @@ from kubesim.api.schema.check import find_problems
 from kubesim.api.schema.wire import decoding_error
 from kubesim.api.selectors import selector_text
 from kubesim.api.timestamps import to_time
-from kubesim.apiserver.decoding import check_name, typed_body
+from kubesim.apiserver.decoding import check_name, misfit, typed_body
 from kubesim.apiserver.field_ledger import Owners
 from kubesim.apiserver.preconditions import check_uid
 from kubesim.apiserver.server import ApiServer, Identity
-from kubesim.errors import Cause, conflict, invalid
+from kubesim.errors import ApiError, Cause, conflict, invalid
 
 _VERSION, _KIND, _DEFINITION = "autoscaling/v1", "Scale", "io.k8s.api.autoscaling.v1.Scale"
 
@@ -64,7 +64,10 @@ def update_scale(server: ApiServer, request: Request, identity: Identity) -> Obj
             scale = apply_json_patch(live, request.body)
         else:
             scale = apply_merge_patch(live, request.body)
-        _check_types(scale)
+        try:
+            _check_types(scale)
+        except ApiError as error:
+            raise misfit(scale, error, _KIND) from None
     given = scale.get("metadata") or {}
     check_name(request, given)
     replicas = _size(scale, name)

@@ -57,7 +57,10 @@ class ServiceAddresses:
         address = spec.get("clusterIP")
         if not address:
             address = self._next_ip()
-        elif address != "None":
+            if not owner[1]:
+                why = f'IPAddress.networking.k8s.io "{address}" is invalid: spec.parentRef.name: Required value'
+                raise _invalid(service, "spec.clusterIPs", f'Invalid value: [""]: failed to allocate IP: {why}')
+        elif address != "None" and (old is None or not needs_cluster_ip(old["spec"])):
             self._check_ip(service, address, owner)
         spec["clusterIP"] = address
         spec["clusterIPs"] = [address]
@@ -66,15 +69,17 @@ class ServiceAddresses:
             for port in spec["ports"]:
                 self._owner_of_port[(port["nodePort"], port.get("protocol", "TCP"))] = owner
         if address != "None":
-            self._owner_of_ip[address] = owner
+            self._owner_of_ip.setdefault(address, owner)
         return {**service, "spec": spec}
 
     def release(self, service: Object, keep: Object | None = None) -> None:
         """Give back what a Service had; `keep` is its new state, whose addresses stay taken."""
         spec = service.get("spec", {})
         kept = (keep or {}).get("spec", {})
-        if spec.get("clusterIP") != kept.get("clusterIP"):
-            self._owner_of_ip.pop(spec.get("clusterIP", ""), None)
+        address, metadata = spec.get("clusterIP", ""), service["metadata"]
+        owner = (metadata["namespace"], metadata.get("name", ""))
+        if address != kept.get("clusterIP") and self._owner_of_ip.get(address) == owner:
+            del self._owner_of_ip[address]
         still = {(port.get("nodePort"), port.get("protocol", "TCP")) for port in kept.get("ports") or ()}
         for port in spec.get("ports") or ():
             key = (port.get("nodePort", 0), port.get("protocol", "TCP"))

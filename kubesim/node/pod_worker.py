@@ -49,6 +49,7 @@ class PodWorker:
         "_has_changed_runtime",
         "_is_cancellable",
         "_is_due",
+        "_is_waiting",
         "_last_sync_ns",
         "_pending",
         "_steps",
@@ -92,6 +93,7 @@ class PodWorker:
         self._steps: Steps | None = None
         self._pending = False
         self._is_due = False
+        self._is_waiting = False
         self._is_cancellable = False
         self._has_changed_runtime = False
         self._last_sync_ns = -1
@@ -183,9 +185,15 @@ class PodWorker:
             return
         node = self.node
         if not is_fresh and self._last_sync_ns >= node.last_relist_ns():
-            self.sync_at_relist()
+            if not self._is_waiting:
+                self._is_waiting = True
+                node.loop.post(node.until_relist_ns(), self._see_relist, None)
             return
         self._sync()
+
+    def _see_relist(self, _: None) -> None:
+        self._is_waiting = False
+        self.request_sync(is_fresh=True)
 
     def sync_at_relist(self) -> None:
         """Sync when the runtime is listed the next time: something there has changed."""
@@ -195,7 +203,8 @@ class PodWorker:
 
     def _relisted(self, _: None) -> None:
         self._is_due = False
-        self.request_sync(is_fresh=True)
+        # What it says comes after the sync that has waited for it, and asks for one more.
+        self.request_sync()
 
     def handle_exit(self) -> None:
         """A container has ended; a Pod that is being stopped waits for that itself."""

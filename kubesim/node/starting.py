@@ -189,6 +189,8 @@ def _post_start(worker: PodWorker, facts: ContainerFacts, record: ContainerRecor
     hook = (facts.spec.get("lifecycle") or {}).get("postStart")
     if hook is None:
         return None
+    # A hook may outlast a relist, which then tells of the start.
+    worker.sync_at_relist()
     problem = yield from run_hook(worker, facts, record, hook)
     if problem is None:
         return None
