@@ -69,7 +69,14 @@ async def play_real(
                 tell(namespace)
                 await _clean(connection, namespace)
 
-    return list(await asyncio.gather(*(one(namespace, steps) for namespace, steps in sequences)))
+    tasks = [asyncio.create_task(one(namespace, steps)) for namespace, steps in sequences]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        # Where one has lost the server, the others have, too.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _play(send: Send, pause: Pause, namespace: str, steps: list[Step]) -> Trial:

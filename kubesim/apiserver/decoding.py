@@ -106,6 +106,10 @@ def _refuse_versionless(request: Request, obj: Object) -> None:
 
     Upstream: handlers/patch.go:applyPatchToCurrentObject @v1.36
     """
+    if obj.get("kind") not in (None, "", request.kind.kind):
+        raise bad_request(
+            f'no kind "{obj["kind"]}" is registered for the internal version of group "" in scheme {_SCHEME}'
+        )
     if request.options.field_validation != "Strict":
         raise _nameless(request)
     texts = ", ".join(f'unknown field "{name}"' for name in sorted(obj) if name not in ("apiVersion", "kind"))

@@ -245,7 +245,8 @@ class ApiServer:
         obj = prepare_for_create(strategy, obj)
         by = new_tuple(Wish, (options.field_manager or identity.manager, kind, "", wanted, self.loop.now_ns))
         step = weighed(by, None, given, owners)
-        if kind.resource == "services":
+        if kind.resource == "services" and not request.subresource:
+            # One that is created by its status gets no addresses.
             return self._create_service(kind, obj, identity, options, step)
         self._check_new(kind, obj, options)
         if is_pod:

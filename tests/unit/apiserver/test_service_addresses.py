@@ -108,8 +108,23 @@ def test_an_update_keeps_what_the_service_has(world):
 
 
 def test_one_without_a_name_is_refused(world):
-    """Upstream finds that out from the address object that it cannot name, we by the rule for all objects."""
+    """A real server finds that out from the address object that it cannot name, as in a recorded request."""
     code, answer = world.ask("POST", SERVICES, {"metadata": {}, "spec": {"ports": [{"port": 80}]}})
 
     assert code == 422
-    assert "metadata.name: Required value: name or generateName is required" in answer["message"]
+    assert answer["message"].endswith(" is invalid: spec.parentRef.name: Required value")
+
+
+def test_an_address_that_may_not_change_is_not_looked_up(world):
+    """As recorded: it is refused as a change, wherever it lies, and stays whose it was."""
+    _, other = _service(world, "other")
+    _service(world, "s")
+    for address in ("8.8.8.8", other["spec"]["clusterIP"]):
+        spec = {"clusterIP": address, "clusterIPs": [address], "ports": [{"port": 80}]}
+        code, answer = world.ask("PUT", SERVICES + "/s", {"metadata": {"name": "s"}, "spec": spec})
+        expected = f'spec.clusterIPs[0]: Invalid value: ["{address}"]: may not change once set'
+
+        assert (code, answer["message"]) == (422, f'Service "s" is invalid: {expected}')
+    spec = {"clusterIP": other["spec"]["clusterIP"], "ports": [{"port": 80}]}
+    code, answer = world.ask("POST", SERVICES, {"metadata": {"name": "third"}, "spec": spec})
+    assert answer["message"].endswith("provided IP is already allocated")
