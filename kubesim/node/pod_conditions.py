@@ -138,3 +138,12 @@ def compute_conditions(old: Sequence[Object], outcomes: Sequence[Outcome], gener
             _condition_lists.clear()
         _condition_lists[key] = own
     return [*foreign, *own] if foreign else own
+
+
+def is_container_ready(status: Object, name: str) -> bool:
+    """Whether a Pod's status calls a container ready."""
+    for field in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(field) or ():
+            if entry["name"] == name:
+                return bool(entry["ready"])
+    return False

@@ -14,6 +14,7 @@ from kubesim.node.backoff import Backoff, go_seconds
 from kubesim.node.facts import ContainerFacts, PodFacts
 from kubesim.node.phase import TERMINAL_PHASES
 from kubesim.node.plan import Kill, PodActions, compute_pod_actions
+from kubesim.node.pod_conditions import is_container_ready
 from kubesim.node.probes import ContainerProbes
 from kubesim.node.starting import mount_volumes, start_container, start_sandbox
 from kubesim.node.status import Observation, Reason, compute_end, compute_rejection, compute_status, with_probe_result
@@ -330,7 +331,7 @@ class PodWorker:
             self.stage = "terminating"
             return None
         for name, probes in self.probes.items():
-            if not _is_ready(status, name):
+            if not is_container_ready(status, name):
                 probes.trigger_readiness()
         if self.volumes is _NO_VOLUMES and self.facts.volumes:
             self._is_cancellable = True
@@ -495,11 +496,3 @@ class PodWorker:
         probes = self.probes.get(name)
         if probes is not None:
             probes.wake()
-
-
-def _is_ready(status: Object, name: str) -> bool:
-    for field in ("containerStatuses", "initContainerStatuses"):
-        for entry in status.get(field) or ():
-            if entry["name"] == name:
-                return bool(entry["ready"])
-    return False
