@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import weakref
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, final
 
@@ -29,6 +31,8 @@ _TRIES: Final = 5
 _FIRST_PAUSE_S: Final = 0.25
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
+_CLOSING_POLLS: Final = 500
+_CLOSING_POLL_S: Final = 0.002
 _BUSY: Final = (429, 503, 504)
 # A read, and a write that says itself what it depends on, can be sent again when its reply is lost.
 _REPEATABLE: Final = ("GET", "PUT", "PATCH", "DELETE")
@@ -42,6 +46,8 @@ class Connection:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._client: kubernetes_client.ApiClient | None = None
+        self._connector: aiohttp.TCPConnector | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     async def __aenter__(self) -> Connection:
         """Read the credentials; no request is sent yet.
@@ -64,13 +70,30 @@ class Connection:
         configuration.retries = 0  # tried again below, where it is known what may be
         self._client = kubernetes_client.ApiClient(configuration)
         self._client.user_agent = FIELD_MANAGER
+        self._connector = aiohttp.TCPConnector(
+            limit=configuration.connection_pool_maxsize,
+            ssl=self._client.rest_client.ssl_context,
+            socket_factory=self._new_socket,
+        )
+        configuration.client_session_kwargs = {"connector": self._connector}
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._client is not None:
-            await self._client.close()
-            for _turn in range(3):  # each layer of a connection ends in a turn of the loop of its own
-                await asyncio.sleep(0)
+        """Close all connections, and wait for the ends of TLS: a watch that was left is still saying goodbye."""
+        if self._client is None or self._connector is None:
+            return
+        await self._client.close()
+        await self._connector.close()
+        for _poll in range(_CLOSING_POLLS):
+            if all(sock.fileno() < 0 for sock in self._sockets):
+                break
+            await asyncio.sleep(_CLOSING_POLL_S)
+
+    def _new_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, *_ = address
+        sock = socket.socket(family, kind, protocol)
+        self._sockets.add(sock)
+        return sock
 
     @property
     def target(self) -> Target:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import warnings
 
 import pytest
 import yaml
@@ -23,12 +21,3 @@ def cluster(tmp_path_factory):
         file = tmp_path_factory.mktemp("kube") / "config"
         file.write_text(yaml.safe_dump(served.kubeconfig))
         yield str(file), served.kubeconfig["current-context"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def sockets_are_collected_here():
-    """The official client leaves TLS connections to the collector: they go here, and not in the midst of another test."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
