@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     served.add_argument("--real", default="", metavar="KUBECONFIG", help="beside a control plane that runs here")
     real = commands.add_parser(
         "processes",
-        help="the stack as real processes: start, kills and a rolling update under load (25 s for each kill of both)",
+        help="the stack as real processes: start, kills and a rolling update under load (15 s for each kill of both)",
     )
     real.add_argument("--kills", type=int, default=20, help="how often each is killed (20)")
     campaign = commands.add_parser("search", help="schedules of faults a second, by one process and by workers")

@@ -1,9 +1,9 @@
 """The vehicle stack as real processes: how soon it serves, and what users notice when it is killed.
 
-Each kill meets a container that has not been restarted before, so that no back-off is in the figure, and they fall on
-all parts of a probe's period. Users count as in `kubesim run`: what has no answer after two seconds was not served.
-A killed database takes some 11 s until the next kill, a replica 14 s, so that twenty of each take nine minutes; in
-that is the killed Pod's replacement by a new one, which the availability meanwhile counts, too.
+Kills fall on all parts of a probe's period, and none meets a back-off: after each, the node's kubelet is restarted, for
+back-offs are in its memory alone. That costs users nothing, so they count from the first kill to the last; what has no
+answer after two seconds was not served. A kill takes some seven seconds: the wait for its moment, healing until every
+Pod is Ready, and twice a rest, before the kubelet's restart and after it, in which a relapse would show.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from kubesim.api.objects import Object
 from kubesim.cluster import Cluster, ready
 from kubesim.errors import UserError
 from kubesim.manifests import load
@@ -29,6 +30,7 @@ from kubesim.processes.run_folder import find_running
 from kubesim.processes.stack import ProcessStack
 from kubesim.processes.users import RealUsers
 from kubesim.sim.loop import SECOND
+from kubesim.users.report import Counts
 
 SPEC = "specs/stack.yaml"
 RATE = 50
@@ -36,6 +38,7 @@ _WAIT_NS = 60 * SECOND
 # The period at which the stack is probed, and on how many parts of it kills fall.
 _PERIOD_S = 2.0
 _MOMENTS = 8
+_DATABASE, _API = "statefulset/postgres", "deployment/vehicle-api"
 
 
 def measure_start() -> float:
@@ -73,73 +76,87 @@ def _wait_for_200(until_s: float) -> None:
     raise TimeoutError("no request was answered with 200 in time")
 
 
+class _Load(NamedTuple):
+    """What users had of it while something was done to the stack, and what that returned."""
+
+    users: RealUsers
+    counts: Counts
+    result: Any
+
+
 class _Bench:
-    """A stack under load."""
+    """A stack, and what is done to it under load."""
 
     def __init__(self, stack: ProcessStack) -> None:
         self.stack = stack
         self.cluster = stack.cluster
-        self._kills = 0
         self.cluster.apply(SPEC)
-        self.wait(self._is_whole)
-        self.users: RealUsers = stack.start_users("vehicle-api", rate=RATE, write_percent=20)
-        self.rest(2)
+        self._wait(self._is_whole)
+        self._rest(2)
 
-    def wait(self, holds: Callable[[], bool]) -> float:
+    def _wait(self, holds: Callable[[], bool]) -> float:
         """Let time pass until it is so; returns seconds."""
         start_ns = self.stack.pacer.wall_ns()
         if not self.stack.pacer.run(start_ns + _WAIT_NS, holds):
             raise TimeoutError("the stack did not heal within a minute")
         return (self.stack.pacer.wall_ns() - start_ns) / SECOND
 
-    def rest(self, seconds: float) -> None:
+    def _rest(self, seconds: float) -> None:
         """Let time pass."""
         self.stack.pacer.run(self.stack.pacer.wall_ns() + round(seconds * SECOND))
 
     def _is_whole(self) -> bool:
-        each = [
-            ready(reference).holds(self.cluster) for reference in ("statefulset/postgres", "deployment/vehicle-api")
-        ]
+        each = [ready(reference).holds(self.cluster) for reference in (_DATABASE, _API)]
         return all(each)
 
-    def kill_and_heal(self, name: str) -> float:
-        """kill -9 a Pod's process; returns seconds until it is Ready again."""
-        reference = f"pod/{name}"
-        self._kills += 1
-        self.rest(self._kills % _MOMENTS / _MOMENTS * _PERIOD_S)
+    def under_load(self, work: Callable[[], Any]) -> _Load:
+        """Do it with users at work, and wait until each of them has an answer or has given up."""
+        users = self.stack.start_users("vehicle-api", rate=RATE, write_percent=20)
+        self._rest(1)
+        start_ns = self.stack.pacer.wall_ns()
+        result = work()
+        end_ns = self.stack.pacer.wall_ns()
+        users.stop()
+        while users.is_waiting:
+            self._rest(0.05)
+        return _Load(users, users.count(start_ns, end_ns), result)
+
+    def kill_often(self, workload: str, kills: int) -> list[float]:
+        """kill -9 the process of one Pod of the workload again and again; how long each took to be Ready again."""
+        took = []
+        for number in range(1, kills + 1):
+            self._rest(number % _MOMENTS / _MOMENTS * _PERIOD_S)
+            took.append(self._kill(self.cluster.ready_pod_of(workload)))
+            print(f"{workload} {number} of {kills}: ready again after {took[-1]:.2f} s", file=sys.stderr, flush=True)
+        return took
+
+    def _kill(self, pod: Object) -> float:
+        reference, before = f"pod/{pod['metadata']['name']}", _restarts(pod)
         os.kill(self.stack.container_of(reference).pid, signal.SIGKILL)
 
         def is_back() -> bool:
-            status = self.cluster.get(reference)["status"]["containerStatuses"][0]
-            return bool(status["restartCount"] == 1 and status["ready"])
+            found = self.cluster.get(reference)
+            return bool(_restarts(found) == before + 1 and found["status"]["containerStatuses"][0]["ready"])
 
-        took = self.wait(is_back)
-        self.wait(self._is_whole)
-        self.rest(2)
+        took = self._wait(is_back)
+        self._wait(self._is_whole)
+        self._rest(1)
+        self.cluster.faults.stop_kubelet(pod["spec"]["nodeName"])
+        self.cluster.faults.start_kubelet(pod["spec"]["nodeName"])
+        self._rest(1)
+        self._wait(self._is_whole)
         return took
 
-    def renew(self, name: str) -> None:
-        """Give the Pod a successor that has not been restarted."""
-        uid = self.cluster.get(f"pod/{name}")["metadata"]["uid"]
-        self.cluster.delete(f"pod/{name}")
-        self.wait(lambda: (self.cluster.find(f"pod/{name}") or {"metadata": {"uid": ""}})["metadata"]["uid"] != uid)
-        self.wait(self._is_whole)
-        self.rest(1)
+    def roll_out(self) -> None:
+        """A rolling update, until its last old Pods have ended."""
+        self.cluster.restart_rollout("deployment/vehicle-api")
+        self._rest(1)
+        self._wait(self._is_whole)
+        self._rest(8)
 
-    def repeat(self, kill: Callable[[_Bench], float], kills: int, of: str) -> tuple[list[float], tuple[int, int]]:
-        """Kill so often; returns how long each took to heal, and from when until when that was."""
-        start_ns = self.stack.pacer.wall_ns()
-        took = []
-        for number in range(1, kills + 1):
-            took.append(kill(self))
-            print(f"{of} {number} of {kills}: ready again after {took[-1]:.2f} s", file=sys.stderr, flush=True)
-        return took, (start_ns, self.stack.pacer.wall_ns())
 
-    def finish(self) -> None:
-        """Stop the users, and wait until each has an answer or has given up."""
-        self.users.stop()
-        while self.users.is_waiting:
-            self.rest(0.05)
+def _restarts(pod: Object) -> int:
+    return int(pod["status"]["containerStatuses"][0]["restartCount"])
 
 
 def measure(kills: int) -> dict[str, Any]:
@@ -148,54 +165,33 @@ def measure(kills: int) -> dict[str, Any]:
     objects = [manifest.object for manifest in load(SPEC)]
     with ProcessStack(objects=objects) as stack:
         bench = _Bench(stack)
-        database, database_span = bench.repeat(_kill_database, kills, "database")
-        replicas, replica_span = bench.repeat(_kill_replica, kills, "replica")
-        rollout_span = _roll_out(bench)
-        bench.finish()
-        users = bench.users
-        audit, rollout = users.audit(), users.count(*rollout_span)
-        return {
-            "start to first 200, s": f"{min(starts):.2f} best, {statistics.median(starts):.2f} median of {len(starts)}",
-            "database kills": kills,
-            "database ready again, s": _spread(database),
-            "predicted": _spread(_predict("pod/postgres-0")),
-            "availability meanwhile": f"{users.count(*database_span).availability:.4%}",
-            "half answered within, ms": f"{(users.duration_ns(0.5) or 0) / 1e6:.1f}",
-            "slowest answer, s": f"{users.slowest_ns() / SECOND:.2f}",
-            "without an answer in 2 s": users.reasons().get("timeout", 0),
-            "acknowledged writes": audit.kept + len(audit.lost),
-            "acknowledged writes lost": len(audit.lost),
-            "replica kills": kills,
-            "replica ready again, s": _spread(replicas),
-            "predicted ": _spread(_predict("deployment/vehicle-api")),
-            "availability meanwhile ": f"{users.count(*replica_span).availability:.4%}",
-            "rolling update, requests": rollout.total,
-            "rolling update, not served": rollout.unserved,
-            "not served, by reason": str(users.reasons()),
-            "load average": " ".join(f"{each:.1f}" for each in os.getloadavg()),
-        }
+        database = bench.under_load(lambda: bench.kill_often(_DATABASE, kills))
+        replica = bench.under_load(lambda: bench.kill_often(_API, kills))
+        rollout = bench.under_load(bench.roll_out)
+        loads = (database, replica, rollout)
+        audits = [each.users.audit() for each in loads]
+    return {
+        "start to first 200, s": f"{min(starts):.2f} best, {statistics.median(starts):.2f} median of {len(starts)}",
+        "kills of each": kills,
+        "database ready again, s": _spread(database.result),
+        "predicted": _spread(_predict(_DATABASE)),
+        "database killed, served": _served(database),
+        "replica ready again, s": _spread(replica.result),
+        "predicted ": _spread(_predict(_API)),
+        "replica killed, served": _served(replica),
+        "rolling update, served": _served(rollout),
+        "slowest answer, s": f"{max(each.users.slowest_ns() for each in loads) / SECOND:.2f}",
+        "half answered within, ms": f"{(replica.users.duration_ns(0.5) or 0) / 1e6:.1f}",
+        "acknowledged writes": sum(audit.kept + len(audit.lost) for audit in audits),
+        "acknowledged writes lost": sum(len(audit.lost) for audit in audits),
+        "load average": " ".join(f"{each:.1f}" for each in os.getloadavg()),
+    }
 
 
-def _kill_database(bench: _Bench) -> float:
-    result = bench.kill_and_heal("postgres-0")
-    bench.renew("postgres-0")
-    return result
-
-
-def _kill_replica(bench: _Bench) -> float:
-    name = bench.cluster.ready_pod_of("deployment/vehicle-api")["metadata"]["name"]
-    result = bench.kill_and_heal(name)
-    bench.renew(name)
-    return result
-
-
-def _roll_out(bench: _Bench) -> tuple[int, int]:
-    start_ns = bench.stack.pacer.wall_ns()
-    bench.cluster.restart_rollout("deployment/vehicle-api")
-    bench.rest(1)
-    bench.wait(lambda: ready("deployment/vehicle-api").holds(bench.cluster))
-    bench.rest(8)  # the last old Pods end
-    return start_ns, bench.stack.pacer.wall_ns()
+def _served(load: _Load) -> str:
+    reasons = ", ".join(f"{number} {reason}" for reason, number in load.users.reasons().items())
+    counts = load.counts
+    return f"{counts.availability:.3%}, all but {counts.unserved} of {counts.total} ({reasons or 'none'})"
 
 
 def _spread(values: list[float]) -> str:
@@ -204,7 +200,7 @@ def _spread(values: list[float]) -> str:
 
 
 def _has_restarted(cluster: Cluster, pod: str) -> bool:
-    return bool(cluster.get(pod)["status"]["containerStatuses"][0]["restartCount"] == 1)
+    return _restarts(cluster.get(pod)) == 1
 
 
 def _predict(reference: str) -> list[float]:
@@ -213,7 +209,7 @@ def _predict(reference: str) -> list[float]:
     for moment in range(_MOMENTS):
         with Cluster() as cluster:
             cluster.apply(Path(SPEC))
-            for workload in ("statefulset/postgres", "deployment/vehicle-api"):
+            for workload in (_DATABASE, _API):
                 cluster.until(ready(workload))
             cluster.run(2 + moment / _MOMENTS * _PERIOD_S)
             pod = f"pod/{cluster.ready_pod_of(reference)['metadata']['name']}"
