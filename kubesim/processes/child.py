@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -65,6 +65,27 @@ def watch_exit(aio: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[int]
     threading.Thread(target=wait, daemon=True).start()
 
 
+def start_launcher(words: Sequence[str], descriptors: Sequence[int], output: int) -> int:
+    """Start a command of the launcher's; returns its PID, which the caller has to reap.
+
+    It alone has the descriptors afterwards. `output` is where standard output and error go; it stays the caller's.
+    """
+    try:
+        process = subprocess.Popen(
+            words,
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    process.returncode = 0  # it is reaped by its number: nothing is left for the object to do
+    return process.pid
+
+
 def start_apart(spec: dict[str, Any]) -> int:
     """Start an isolated process that nobody watches, and return its PID. It ends with us at the latest."""
     status_reader, status = os.pipe()
@@ -108,23 +129,10 @@ class Child:
         self._status, status = os.pipe()
         go, self._go = os.pipe()
         words, file = launcher_command(spec, status, go)
-        descriptors = (file, status, go)
-        try:
-            launcher = subprocess.Popen(
-                words,
-                pass_fds=descriptors,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        launcher = start_launcher(words, (file, status, go), output)
         os.set_blocking(self._status, False)
         aio.add_reader(self._status, self._read_status)
-        self._launcher = launcher
-        watch_exit(aio, launcher.pid, self._launcher_ended)
+        watch_exit(aio, launcher, self._launcher_ended)
 
     @property
     def is_alive(self) -> bool:
@@ -170,7 +178,6 @@ class Child:
             self.kill(number)
 
     def _launcher_ended(self, code: int) -> None:
-        self._launcher.returncode = code
         if not self._is_isolated:
             self._ended(code)
             return

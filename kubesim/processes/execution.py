@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 from collections.abc import Sequence
 from typing import Any, Final, final
 
 from kubesim.node.runtime import OnDone, RuntimeFailure
-from kubesim.processes.child import watch_exit
+from kubesim.processes.child import start_launcher, watch_exit
 from kubesim.processes.isolation import launcher_command, read_status
 from kubesim.processes.pacing import Pacer
 from kubesim.programs.program import ExecResult
@@ -38,18 +37,9 @@ class Execution:
         status_reader, status = os.pipe()
         words, file = launcher_command(spec, status, status)
         try:
-            process = subprocess.Popen(
-                words,
-                pass_fds=(file, status),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            self._launcher = start_launcher(words, (file, status), output)
         finally:
-            for descriptor in (file, status, output):
-                os.close(descriptor)
-        self._process = process
+            os.close(output)
         self._open = {self._output_reader: None, status_reader: None}
         for descriptor in self._open:
             os.set_blocking(descriptor, False)
@@ -57,7 +47,7 @@ class Execution:
         self._timer: asyncio.TimerHandle | None = None
         if timeout_s:
             self._timer = pacer.aio.call_later(timeout_s, self._time_out)
-        watch_exit(pacer.aio, process.pid, self._ended)
+        watch_exit(pacer.aio, self._launcher, self._ended)
 
     def _read(self, descriptor: int) -> None:
         try:
@@ -79,7 +69,6 @@ class Execution:
             os.close(descriptor)
 
     def _ended(self, code: int) -> None:
-        self._process.returncode = code
         self._code = code
         # Whoever was started in the background may hold the pipes open for ever.
         for descriptor in list(self._open):
@@ -97,7 +86,7 @@ class Execution:
 
     def _time_out(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._launcher, signal.SIGKILL)
         text = f'command timed out: "{" ".join(self._command)}" timed out after {self._timeout_s:g}s'
         self._answer(RuntimeFailure(text, is_timeout=True))
 

@@ -53,12 +53,15 @@ STORE = workload(
     serviceName="store",
     volumeClaimTemplates=[CLAIM],
 )
+ROOT = {"path": "/", "port": "http"}
 STUBBORN = workload(
     "StatefulSet",
     "stubborn",
     container={
         "env": [{"name": "IGNORE_SIGTERM", "value": "1"}],
-        "livenessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1},
+        "startupProbe": {"httpGet": ROOT, "periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 90},
+        # Not for a busy machine to fail: whoever is killed often has to wait longer and longer.
+        "livenessProbe": {"httpGet": ROOT, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 1},
     },
     grace=2,
 )

@@ -26,7 +26,7 @@ POSTGRES = {
         {"name": "POSTGRES_DB", "value": "vehicles"},
         {"name": "PGDATA", "value": "/var/lib/postgresql/data/pgdata"},
     ],
-    "readinessProbe": {"exec": {"command": READY}, "periodSeconds": 1},
+    "readinessProbe": {"exec": {"command": READY}, "periodSeconds": 1, "timeoutSeconds": 30},
     "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],
 }
 CLAIM = {

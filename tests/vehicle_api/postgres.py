@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import random
 import select
 import shutil
 import signal
@@ -20,6 +21,7 @@ from pathlib import Path
 USER = "vehicles"
 PASSWORD = "kept-out-of-every-log"
 START_SECONDS = 120
+_PORTS = range(20_000, 30_000)
 _READY = "database system is ready to accept connections"
 
 
@@ -48,10 +50,20 @@ def explain_missing() -> str:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 for a server, which stays free as long as this process lives, also while the server is down.
+
+    It is none of those that a system gives to callers: of many who call a server that is down, one could be given its
+    port. And no other test process takes it, for the port of that number for datagrams is taken and kept.
+    """
+    while True:
+        port = random.choice(_PORTS)
+        with contextlib.closing(socket.socket(type=socket.SOCK_DGRAM)) as claim, socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                claim.bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", port))
+                claim.detach()
+                return port
 
 
 class Postgres:

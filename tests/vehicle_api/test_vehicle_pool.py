@@ -90,7 +90,7 @@ async def test_giving_back_a_dead_connection_wakes_who_waits(environment):
         async with pool.session() as execute:
             [(pid,)] = await execute("SELECT pg_backend_pid()")
             waiting = asyncio.create_task(pool.fetch(SELECT, is_idempotent=False))
-            await other.fetch("SELECT pg_terminate_backend(%s, 5000)", (pid,), is_idempotent=False)
+            await other.fetch("SELECT pg_terminate_backend(%s, 60000)", (pid,), is_idempotent=False)
             with pytest.raises(ConnectionLost):
                 await execute(SELECT)
             assert not waiting.done()
@@ -180,7 +180,7 @@ async def test_a_caller_cancelled_as_it_is_served_gives_the_connection_on(enviro
 
 async def test_an_idempotent_statement_survives_its_connection(environment):
     """It is tried once more on a new connection; one that is not, is not."""
-    ending = "SELECT pg_terminate_backend(pid, 5000) FROM once WHERE pid = pg_backend_pid()"
+    ending = "SELECT pg_terminate_backend(pid, 60000) FROM once WHERE pid = pg_backend_pid()"
     async with open_pool(environment, size=1) as pool:
         await pool.fetch("DROP TABLE IF EXISTS once", is_idempotent=False)
         await pool.fetch("CREATE TABLE once AS SELECT pg_backend_pid() AS pid", is_idempotent=False)
