@@ -60,6 +60,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from kubesim.cli.commands.version import version
 
         return version()
+    if arguments.command == "test" and arguments.futures:
+        from kubesim.cli.commands.odds import tell_odds
+
+        return tell_odds(arguments)
     if arguments.command == "test":
         from kubesim.cli.commands.testing import search
 

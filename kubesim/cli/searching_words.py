@@ -38,6 +38,7 @@ def add_searching(
     add("--availability", type=_share, default=0.0, metavar="SHARE", help="the least share of requests served (0)")
     add("--recovery", default="", metavar="DURATION", help="the longest that users may do without, such as 60s (any)")
     add("--exhaustive", type=whole(1, 4), metavar="K", help="instead: up to K faults after each write, all of them")
+    add("--futures", metavar="WORKLOAD", help="instead: at each event of its rolling update, how often a fault hurts")
     add("--folder", default="kubesim-test", metavar="DIR", help="where findings are kept (kubesim-test)")
     add("--resume", metavar="DIR", help="go on with the campaign that is kept there")
     add("--quiet", action="store_true", help="print the verdict only")

@@ -83,6 +83,8 @@ def _document_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 # A list shows the same rows to every user; a row that changes is another object.
 _document: IdentityMemo[Mapping[str, Any]] = IdentityMemo(_document_of, 4096)
+# The database answers a list with the same tuple for as long as nothing has changed.
+_documents: IdentityMemo[list[Mapping[str, Any]]] = IdentityMemo(lambda rows: [*map(_document, rows)], 16)
 
 
 def _list(query: str) -> Answering:
@@ -93,9 +95,9 @@ def _list(query: str) -> Answering:
     where = {name: int(value) if name == "year" and value.isdigit() else value for name, value in given.items()}
     found = yield Ask(Statement("select", TABLE, where=where, after=int(cursor), limit=int(limit) + 1))
     rows = found.rows if isinstance(found, Rows) else ()
-    shown = rows[: int(limit)]
-    following = str(shown[-1]["seq"]) if len(rows) > len(shown) else None
-    return HttpReply(200, {"items": [_document(row) for row in shown], "next": following})
+    shown = _documents(rows)[: int(limit)]
+    following = str(rows[len(shown) - 1]["seq"]) if len(rows) > len(shown) else None
+    return HttpReply(200, {"items": shown, "next": following})
 
 
 def _get(vehicle_id: str, known: str) -> Answering:

@@ -75,18 +75,21 @@ def _by_column(rows: Mapping[str, Any], column: str) -> dict[str, Any]:
 class _Table:
     """Rows by key in order of creation, and the keys by the column that holds no value twice, if there is one."""
 
-    __slots__ = ("keys", "rows", "seq", "unique")
+    __slots__ = ("_first", "keys", "rows", "seq", "unique")
 
     def __init__(self, rows: dict[str, Any], unique: str) -> None:
         self.rows = rows
         self.unique = unique
         self.keys = {row[unique]: key for key, row in rows.items()} if unique else {}
         self.seq = max((row["seq"] for row in rows.values()), default=0)
+        # What users ask for most, by limit, until a row changes: one tuple, which readers may remember by identity.
+        self._first: dict[int, tuple[Any, ...]] = {}
 
     def put(self, key: str, row: Mapping[str, Any]) -> None:
         """Store a row, new or in place of the one with this key."""
         self.remove(key, keeps_place=True)
         self.rows[key] = row
+        self._first.clear()
         if self.unique:
             self.keys[row[self.unique]] = key
 
@@ -96,12 +99,18 @@ class _Table:
             del self.keys[self.rows[key][self.unique]]
         if not keeps_place:
             self.rows.pop(key, None)
+            self._first.clear()
 
     def select(self, statement: Statement) -> tuple[Any, ...]:
         """The rows that a `select` asks for."""
         rows, where = self.rows, statement.where
         if statement.key:
             return (rows[statement.key],) if statement.key in rows else ()
+        if not where and not statement.after:
+            first = self._first.get(statement.limit)
+            if first is None:
+                first = self._first[statement.limit] = tuple(islice(rows.values(), statement.limit))
+            return first
         if self.unique in where:
             key = self.keys.get(where[self.unique], "")
             found: Iterable[Any] = (rows[key],) if key else ()

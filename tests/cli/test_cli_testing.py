@@ -194,9 +194,28 @@ def test_a_small_scope_is_played_wholly(capsys):
     assert re.match(r"\d+ schedules of up to 2 faults, \d+ more led to known states\n", capsys.readouterr().out)
 
 
+@pytest.mark.usefixtures("stack")
+def test_futures_are_told_for_each_event_of_an_update(capsys):
+    """Every crash at every event; a crash of one of two Pods is noticed by those whom it served."""
+    words = ["test", "web.yaml", "--nodes", "2", "--futures", "deployment/web", "--faults", "crash"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert main([*words, "--quiet"]) == 0
+
+    verdict = out.splitlines()[-1]
+    events, futures = re.match(r"(\d+) events, (\d+) futures of 30 s: in \d+% of them", verdict).groups()
+    assert re.search(r"^ +0:00\.\d+ +\d+% +0%  replicaset-controller created pod/default/web-", out, re.MULTILINE)
+    assert int(futures) % int(events) == 0
+    assert capsys.readouterr().out == f"{verdict}\n"
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
+        (
+            ["test", "web.yaml", "--futures", "deployment/nothing"],
+            "--futures: there is no deployment/nothing; there are",
+        ),
         (["test"], "there is nothing to test; name a manifest"),
         (["test", "nothing.yaml"], "nothing.yaml"),
         (["test", "web.yaml", "--faults", "losePowr"], 'there is no fault "losePowr"; did you mean losePower?'),

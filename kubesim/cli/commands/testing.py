@@ -91,7 +91,7 @@ def search(arguments: argparse.Namespace) -> int:
 def _exhaust(arguments: argparse.Namespace, is_over: Callable[[], bool]) -> int:
     """All schedules of a small scope instead of drawn ones."""
     setting = setting_of(arguments)
-    kinds = find_faults(_names(arguments.faults))
+    kinds = find_faults(names_of(arguments.faults))
     every = every_disturbance(targets_of(cluster_of(setting)), kinds)
     progress = Progress(sys.stderr, is_on=not arguments.quiet)
     failure, text = None, ""
@@ -188,7 +188,7 @@ def _open(arguments: argparse.Namespace) -> _Campaign:
         order, before = read_journal(folder)
         return _Campaign(order, before, Journal(folder, None), folder)
     setting = setting_of(arguments)
-    faults = _names(arguments.faults)
+    faults = names_of(arguments.faults)
     find_faults(faults)
     order = Order(
         setting=setting,
@@ -212,7 +212,7 @@ def setting_of(arguments: argparse.Namespace) -> Setting:
         raise UserError("there is nothing to test; name a manifest, such as: kubesim test specs/stack.yaml")
     if "-" in arguments.spec:
         raise UserError("-: a test reads its manifests more than once; name a file")
-    invariants = _names(arguments.invariants)
+    invariants = names_of(arguments.invariants)
     for name in invariants:
         find_invariant(name)
     budgets: dict[str, Any] = {"availability": arguments.availability} if arguments.availability else {}
@@ -245,7 +245,8 @@ def _setting_of_scenario(arguments: argparse.Namespace, changes: dict[str, Any])
     return msgspec.structs.replace(setting, **changes)
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
+    """The names in a list with commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
