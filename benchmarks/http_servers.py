@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from benchmarks.http_load import Address
+from benchmarks.http_load import Address, body_of
 
 _REAL = ("kube-apiserver", "etcd")
 
@@ -77,10 +77,8 @@ def bare() -> Iterator[Server]:
 @contextmanager
 def real(kubeconfig: Path) -> Iterator[Server]:
     """A control plane of this machine that runs already."""
-    pids = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (folder / "comm").read_text(encoding="utf-8").strip() in _REAL:
-            pids.append(int(folder.name))
+    names = Path("/proc").glob("[0-9]*/comm")
+    pids = [int(name.parent.name) for name in names if name.read_text(encoding="utf-8").strip() in _REAL]
     yield Server("real", _address(kubeconfig), tuple(pids))
 
 
@@ -113,7 +111,5 @@ def first_answer_s(*words: str) -> float:
         config = Path(folder) / "config"
         with _process(["kubesim", "serve", "--port", "0", "--kubeconfig", str(config), *words]):
             address = _address(config)
-            from benchmarks.http_load import body_of
-
             body_of(address, address.text("GET", "/api/v1/nodes"))
             return time.perf_counter() - start

@@ -23,6 +23,8 @@ class Activity:
     def __call__(self) -> int:
         """That revision; it grows with every such write."""
         looked = self._looked
+        if self._store.revision == looked:
+            return self._active
         for resource, table in self._store.tables.items():
             if resource in _HEARTBEATS:
                 continue

@@ -63,12 +63,12 @@ def _query(text: str) -> Mapping[str, str]:
 
 
 @lru_cache(1024)
-def _seeing(user: str, user_agent: str) -> Identity:
+def _seeing(user: str, user_agent: str, *, reads: bool) -> Identity:
     """Who asks over HTTP; without a name of his own a writer is called after his program.
 
     Upstream: apiserver/pkg/endpoints/handlers/create.go:managerOrUserAgent @v1.36
     """
-    return Identity(user, manager=manager_of_agent(user_agent) or "unknown", sees_owners=True)
+    return Identity(user, manager=manager_of_agent(user_agent) or "unknown", sees_owners=not reads)
 
 
 def _quoted(text: str) -> str:
@@ -191,9 +191,6 @@ class Serving:
         self._pace.catch_up()
         if target.subresource in STREAMS:
             return await self._streaming.answer(request, target, query)
-        if method in ("GET", "HEAD"):
-            # What is stored is encoded with its owners once, and not for each reader.
-            identity = identity._replace(sees_owners=False)
         body = await _body(request) if request.body_exists else b""
         content_type = headers.get("Content-Type", "")
         self._pace.catch_up()
@@ -236,14 +233,18 @@ class Serving:
         if authorization is not None and not certificate:
             found = identities.of_bearer(authorization)
         elif self._tls is None:
-            _check_host(headers.get("Host", ""))
+            host = headers.get("Host", "")
+            if not _is_local(host):
+                raise ApiError(403, "Forbidden", f"this server answers on the loopback address alone, not as {host!r}")
             found = identities.ADMIN
         else:
             found = identities.of_certificate(certificate)
         other = headers.get("Impersonate-User")
         if other is not None and found.user == identities.ANONYMOUS:
             raise identities.refuse_anonymous("impersonate", "users", "", "")
-        return _seeing(found.user if other is None else other, headers.get("User-Agent", ""))
+        # What is stored is encoded with its owners once, and not for each reader.
+        reads = request.method in ("GET", "HEAD")
+        return _seeing(found.user if other is None else other, headers.get("User-Agent", ""), reads=reads)
 
     async def _watch(
         self, request: web.BaseRequest, target: Target, query: Mapping[str, str], accept: str
@@ -269,11 +270,11 @@ class Serving:
         return response
 
 
-def _check_host(host: str) -> None:
+@lru_cache(64)
+def _is_local(host: str) -> bool:
     """Without TLS, a page in a browser must not reach the server under a name of its own."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    if name not in _LOCAL_HOSTS:
-        raise ApiError(403, "Forbidden", f"this server answers on the loopback address alone, not as {host!r}")
+    return name in _LOCAL_HOSTS
 
 
 async def _body(request: web.BaseRequest) -> bytes:

@@ -1,17 +1,27 @@
-"""Malformed requests and connections that stall: never a failure of the server, never a request that is not answered."""
+"""Malformed requests and connections that stall: never a failure of the server, never a request that is not answered.
+
+With `KUBESIM_FUZZ=10000` it is so many requests, and 1,000 connections; `--junitxml=FILE` notes what they cost in memory.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import random
 import socket
+from pathlib import Path
 
 import pytest
 from http_asking import Asking
 
 from kubesim.http.served import ServedCluster
 
-REQUESTS = 600
+REQUESTS = int(os.environ.get("KUBESIM_FUZZ", "600"))
+STALLED = 1000 if REQUESTS >= 10_000 else 200
+WARMED_UP = 500
+# What 1,000 requests may leave behind: the objects that they have made, their history and Events.
+KEPT_MAX_MB = 20
 PARTS = ["api", "apis", "v1", "apps", "namespaces", "default", "pods", "configmaps", "deployments", "a", "status", "scale",
          "eviction", "binding", "log", "exec", "proxy", "watch", "nodes", "%2e%2e", "%ff", "ü", "", ".", "kubesim", "time",
          "step", "openapi", "v3", "healthz", "events.k8s.io", "events", "token", "finalize"]  # fmt: skip
@@ -53,8 +63,15 @@ def bodies(chance):
     return text
 
 
+def resident_mb():
+    """What this process holds of memory."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 @pytest.mark.slow
-def test_no_request_is_a_failure_of_the_server():
+def test_no_request_is_a_failure_of_the_server(record_property):
     """Whatever is asked, the answer is no 500 but for those that upstream gives, and the server goes on."""
     chance = random.Random(7)
     failed = []
@@ -63,7 +80,9 @@ def test_no_request_is_a_failure_of_the_server():
         served.step(5)
         for name in ("a", "b"):
             ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": name}})
-        for _ in range(REQUESTS):
+        for number in range(REQUESTS):
+            if number == WARMED_UP:
+                warm_mb = resident_mb()
             path = "/" + "/".join(chance.choice(PARTS) for _ in range(chance.randrange(8)))
             if chance.random() < 0.6:
                 place = chance.choice(["configmaps", "pods", "services", "secrets"])
@@ -76,22 +95,33 @@ def test_no_request_is_a_failure_of_the_server():
             if answer.code == 500 and "Internal error occurred" in answer.text.decode():
                 failed.append((method, path, body, answer.text))
         healthy = ask("GET", "/healthz").text
+        kept_mb = resident_mb() - warm_mb
+    record_property("kept_mb", round(kept_mb, 1))
 
     assert failed == []
     assert healthy == b"ok"
+    assert kept_mb < KEPT_MAX_MB * max(1, REQUESTS / 1000)
 
 
 @pytest.mark.slow
-def test_connections_that_stall_are_no_burden():
-    """Two hundred half-open connections and readers that do not read keep nobody from being answered."""
+def test_connections_that_stall_are_no_burden(record_property):
+    """Hundreds of half-open connections and readers that do not read keep nobody from being answered."""
     with ServedCluster(nodes=1, speed=1, insecure_http=True) as served:
+        ask = Asking(served)
         host, port = served.url.removeprefix("http://").split(":")
-        stalled = [socket.create_connection((host, int(port))) for _ in range(200)]
+        before_mb = resident_mb()
+        stalled = [socket.create_connection((host, int(port))) for _ in range(STALLED)]
         for index, each in enumerate(stalled):
             words = [b"", b"GET /api/v1/pods HT", b"GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"]
             each.sendall(words[index % 3])
-        answers = {Asking(served)("GET", "/api/v1/nodes").code for _ in range(20)}
+        answers = {ask("GET", "/api/v1/nodes").code for _ in range(20)}
+        for number in range(20):
+            spec = {"schedulerName": "nobody", "containers": [{"name": "c", "image": "nginx:1"}]}
+            ask("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": f"p{number}"}, "spec": spec})
+        kept_mb = resident_mb() - before_mb
         for each in stalled:
             each.close()
+    record_property("kept_mb", round(kept_mb, 1))
 
     assert answers == {200}
+    assert kept_mb < KEPT_MAX_MB + STALLED * 0.1
