@@ -152,12 +152,12 @@ class Answering:
         """The request at this instant, or when the server no longer holds it."""
         attempt = 0
         while True:
-            self._pace.catch_up()
             try:
                 return self._server.handle(request, identity, attempt)
             except TryAgain as held:
                 attempt += 1
                 await self._pass(held.after_ns)
+                self._pace.catch_up()
             finally:
                 self._pace.nudge()
 

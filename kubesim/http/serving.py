@@ -191,9 +191,11 @@ class Serving:
         self._pace.catch_up()
         if target.subresource in STREAMS:
             return await self._streaming.answer(request, target, query)
-        body = await _body(request) if request.body_exists else b""
+        body = b""
+        if request.body_exists:
+            body = await _body(request)
+            self._pace.catch_up()
         content_type = headers.get("Content-Type", "")
-        self._pace.catch_up()
         call = Call(method, target, query, accept, content_type, body, identity)
         return await self._response(request, await self._answering.answer(call))
 
