@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 _PAGE = Path("docs/performance.md")
+_HTTP_GOALS = {
+    "GET of one Pod": 8_000,
+    "LIST of 500 Pods": 1_000,
+    "events to 100 watches": 50_000,
+    "creates of 10,000 Pods": 1_500,
+}
 
 
 def _run(*arguments: str) -> dict[str, Any]:
@@ -28,6 +34,7 @@ def measure() -> list[tuple[str, str, str]]:
     ratio = large["microseconds_per_pod"] / small["microseconds_per_pod"]
     idle = _run("idle")
     search = _run("search")
+    http = _run("http")
     return [
         ("`python -m kubesim --help`", "0.15 s", f"{_run('startup')['median']:.3f} s"),
         ("`python -m kubesim run specs/stack.yaml`, start to exit", "1.0 s", f"{_run('story')['median']:.2f} s"),
@@ -46,7 +53,17 @@ def measure() -> list[tuple[str, str, str]]:
             f"{search['schedules_per_second']}/s",
         ),
         ("two workers against one", "≥ 1.8 ×", f"{search['speed_up']} ×"),
+        *(
+            (f"`kubesim serve`, plain HTTP: {name}", f"{goal:,}/s", f"{_of_http(http, name)['per_second']:,}/s")
+            for name, goal in _HTTP_GOALS.items()
+        ),
+        ("`kubesim serve`, start to first answer", "0.5 s", f"{http['start to first answer: kubesim']['seconds']} s"),
     ]
+
+
+def _of_http(http: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = http[f"{name}: kubesim, plain HTTP"]
+    return found
 
 
 def main(write: bool, as_json: bool) -> int:
