@@ -33,6 +33,7 @@ from kubesim.apiserver.services import ServiceAddresses
 from kubesim.apiserver.strategies import (
     Strategy,
     prepare_for_create,
+    prepare_for_ephemeral_update,
     prepare_for_status_update,
     prepare_for_update,
     strategy_for,
@@ -74,6 +75,7 @@ _GENERATE_NAME_TRIES = 8
 _GENERATED_BASE_MAX = 58
 # What a client cannot give a new object. Upstream: rest/meta.go:WipeObjectMetaSystemFields @v1.36
 _SERVERS_OWN = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"})
+_PARTS = ("status", "ephemeralcontainers")
 _NOT_DEFAULTED = ("metadata", "status", "apiVersion", "kind")
 
 
@@ -178,7 +180,7 @@ class ApiServer:
         return obj
 
     def _get(self, request: Request, identity: Identity) -> Object:
-        if request.subresource and not _is_status(request):
+        if request.subresource and not _is_part(request):
             return self._subresource(request, identity)
         check_read_revision(request.options, self.store.revision)
         return self.existing(request.kind, request.namespace, request.name)
@@ -305,7 +307,7 @@ class ApiServer:
     # --- changing ---
 
     def _update(self, request: Request, identity: Identity) -> Object:
-        if request.subresource and not _is_status(request):
+        if request.subresource and not _is_part(request):
             return self._subresource(request, identity)
         kind = request.kind
         obj = check_body(request)
@@ -323,7 +325,7 @@ class ApiServer:
         return self.replace(kind, old, obj, identity, request.subresource, request.options, "updated", given)
 
     def _patch(self, request: Request, identity: Identity) -> Object:
-        if request.subresource and not _is_status(request):
+        if request.subresource and not _is_part(request):
             return self._subresource(request, identity)
         kind = request.kind
         if request.options.patch_type == "apply":
@@ -379,6 +381,11 @@ class ApiServer:
             if strategy.defaults_status:
                 new = default(kind, new)
             causes = validate_status_update(kind, new, old)
+        elif subresource == "ephemeralcontainers":
+            from kubesim.api.validation.pod_ephemeral import validate_ephemeral_containers_update
+
+            new = prepare_for_ephemeral_update(default(kind, obj), old)
+            causes = [] if new is old else validate_ephemeral_containers_update(new, old)
         else:
             if not _shares_content(obj, old):
                 wanted = default(kind, obj)
@@ -488,8 +495,9 @@ class ApiServer:
         return found
 
 
-def _is_status(request: Request) -> bool:
-    return request.subresource == "status" and "status" in request.kind.subresources
+def _is_part(request: Request) -> bool:
+    """Whether the subresource is a part of its object, read and written as that is."""
+    return request.subresource in _PARTS and request.subresource in request.kind.subresources
 
 
 def _shares_content(obj: Object, old: Object) -> bool:

@@ -79,7 +79,8 @@ def _container_name(pod: Object, given: str) -> str:
     own = [each["name"] for each in spec["containers"]]
     initial = [each["name"] for each in spec.get("initContainers") or ()]
     if given:
-        if given not in own and given not in initial:
+        ephemeral = [each["name"] for each in spec.get("ephemeralContainers") or ()]
+        if given not in (*own, *initial, *ephemeral):
             raise bad_request(f"container {given} is not valid for pod {name}")
         return given
     if len(own) == 1:
@@ -92,7 +93,8 @@ def _container_name(pod: Object, given: str) -> str:
 
 def _waiting(pod: Object, name: str) -> str:
     status = pod.get("status") or {}
-    for each in (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())):
-        if each["name"] == name:
-            return str(((each.get("state") or {}).get("waiting") or {}).get("reason", "ContainerCreating"))
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for each in status.get(field) or ():
+            if each["name"] == name:
+                return str(((each.get("state") or {}).get("waiting") or {}).get("reason", "ContainerCreating"))
     return "ContainerCreating"

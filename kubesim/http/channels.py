@@ -59,8 +59,24 @@ class Channels:
         self._socket = web.WebSocketResponse(protocols=PROTOCOLS, heartbeat=30.0, max_msg_size=1 << 20)
         self._outbox: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    async def run(self, process: RunningProcess, pace: Pace) -> web.WebSocketResponse:
-        """Carry out a command to its end."""
+    async def take_over(self, process: RunningProcess, pace: Pace) -> web.WebSocketResponse:
+        """Attach to a shell that waits for somebody at its input: it ends with them."""
+
+        def leave(code: int) -> None:
+            pace.catch_up()
+            process.exit(code)
+            pace.nudge()
+
+        return await self.run(process, ("sh",), pace, leave)
+
+    async def run(
+        self,
+        process: RunningProcess,
+        command: Sequence[str],
+        pace: Pace,
+        on_end: Callable[[int], None] | None = None,
+    ) -> web.WebSocketResponse:
+        """Carry out a command to its end, and tell `on_end` of its exit code."""
         await self._socket.prepare(self._request)
         options = self._options
         given = Input(is_open=options.stdin, has_prompt=options.tty and options.stdin)
@@ -74,7 +90,7 @@ class Channels:
         session = Session(
             process,
             process.program,
-            options.command,
+            command,
             given,
             output=lambda text: self._write(_STDOUT, text),
             error=lambda text: self._write(_STDERR, text),
@@ -89,12 +105,16 @@ class Channels:
         await asyncio.wait({watch, reader, sender}, return_when=asyncio.FIRST_COMPLETED)
         if not ended:
             session.signal("KILL")
+        code = ended[0] if ended else 137
+        if on_end is not None:
+            on_end(code)
+            code = 0  # whoever attaches does not hear of it
         await asyncio.wait({sender}, timeout=5.0)
         for each in (watch, reader, sender):
             each.cancel()
         await asyncio.gather(watch, reader, sender, return_exceptions=True)
         if not self._socket.closed:
-            await self._socket.send_bytes(bytes([_ERROR]) + msgspec.json.encode(_status(ended[0] if ended else 137)))
+            await self._socket.send_bytes(bytes([_ERROR]) + msgspec.json.encode(_status(code)))
             await self._socket.close()
         return self._socket
 

@@ -28,6 +28,7 @@ from kubesim.http.proxying import proxied
 from kubesim.http.statuses import TEXT_TYPE, method_not_allowed
 from kubesim.http.targets import Target
 from kubesim.http.unserved import subresource_not_served
+from kubesim.programs.plain import WaitingShell
 
 STREAMS: Final = ("attach", "exec", "log", "portforward", "proxy")
 
@@ -90,7 +91,11 @@ class Streaming:
         if not attaches and not options.command:
             raise bad_request("you must specify a command")
         channels = Channels(request, options)
-        return await channels.show(process) if attaches else await channels.run(process, self._pace)
+        if not attaches:
+            return await channels.run(process, options.command, self._pace)
+        if isinstance(process.program, WaitingShell):
+            return await channels.take_over(process, self._pace)
+        return await channels.show(process)
 
     async def _forward(self, request: web.BaseRequest, pod: Object) -> web.StreamResponse:
         _check_upgrade(request, (PROTOCOL,))

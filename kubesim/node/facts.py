@@ -11,8 +11,9 @@ from kubesim.api.memo import IdentityMemo
 if TYPE_CHECKING:
     from kubesim.api.objects import Object
 
-Role = Literal["main", "init", "sidecar"]
+Role = Literal["main", "init", "sidecar", "ephemeral"]
 
+_FIELDS: Final[dict[Role, str]] = {"main": "containers", "ephemeral": "ephemeralContainers"}
 _NO_RESOURCES: Final[Object] = {}
 _STARTING: Final[Object] = {"waiting": {"reason": "ContainerCreating"}}
 _INITIALIZING: Final[Object] = {"waiting": {"reason": "PodInitializing"}}
@@ -31,7 +32,7 @@ class ContainerFacts:
         self.name: str = spec["name"]
         self.image: str = spec.get("image", "")
         self.waiting_state = waiting_state
-        self.field_path = f"spec.{'containers' if role == 'main' else 'initContainers'}{{{self.name}}}"
+        self.field_path = f"spec.{_FIELDS.get(role, 'initContainers')}{{{self.name}}}"
         mounts = spec.get("volumeMounts")
         self.mounts: list[Object] | None = [_mount_status(mount) for mount in mounts] if mounts else None
 
@@ -56,7 +57,7 @@ def _mount_status(mount: Object) -> Object:
 class PodFacts:
     """The containers in order of the spec (`main` sorted by name in `main_by_name`), and the Pod's resources."""
 
-    __slots__ = ("by_name", "has_probes", "init", "main", "main_by_name", "restart_policy", "volumes")
+    __slots__ = ("by_name", "ephemeral", "has_probes", "init", "main", "main_by_name", "restart_policy", "volumes")
 
     def __init__(self, spec: Object) -> None:
         init_specs = spec.get("initContainers") or ()
@@ -67,7 +68,10 @@ class PodFacts:
         )
         self.main = tuple(ContainerFacts(item, "main", waiting) for item in spec["containers"])
         self.main_by_name = self.main if len(self.main) == 1 else tuple(sorted(self.main, key=lambda facts: facts.name))
-        self.by_name = {facts.name: facts for facts in (*self.init, *self.main)}
+        self.ephemeral = tuple(
+            ContainerFacts(item, "ephemeral", waiting) for item in spec.get("ephemeralContainers") or ()
+        )
+        self.by_name = {facts.name: facts for facts in (*self.init, *self.main, *self.ephemeral)}
         self.has_probes = any(facts.has_probes for facts in self.by_name.values())
         self.restart_policy: str = spec.get("restartPolicy", "Always")
         self.volumes: list[Object] = spec.get("volumes") or []

@@ -49,7 +49,7 @@ class Kill(NamedTuple):
 
 
 class PodActions(NamedTuple):
-    """`kill_pod` stops everything that runs. Containers start in the order given, init containers first."""
+    """`kill_pod` stops everything that runs. Containers start in the order given: ephemeral, then init containers."""
 
     kill_pod: bool = False
     create_sandbox: bool = False
@@ -198,9 +198,11 @@ def compute_pod_actions(
     init = _plan_init(pod, containers, probes)
     if init.is_failed:
         return PodActions(kill_pod=True)
+    # They do not wait for initialization, and never start again.
+    ephemeral = [] if is_deleting else [facts for facts in pod.ephemeral if facts.name not in containers]
     if not init.is_initialized:
-        return PodActions(start=init.start, kill=init.kill)
-    start = list(init.start)
+        return PodActions(start=(*ephemeral, *init.start), kill=init.kill)
+    start = [*ephemeral, *init.start]
     kill = list(init.kill)
     main_starts = False
     kept = 0

@@ -95,7 +95,10 @@ class RuntimeFailure(NamedTuple):
 
 
 class ContainerConfig(NamedTuple):
-    """What a container is made from. `volumes` are by mount path; `limit_bytes` of 0 means no memory limit."""
+    """What a container is made from. `volumes` are by mount path; `limit_bytes` of 0 means no memory limit.
+
+    `is_ephemeral` says that somebody has added it to a Pod that runs.
+    """
 
     spec: Object
     image: Image
@@ -103,6 +106,7 @@ class ContainerConfig(NamedTuple):
     env: Mapping[str, str]
     volumes: Mapping[str, Volume]
     limit_bytes: int
+    is_ephemeral: bool = False
 
 
 OnDone = Callable[[Any], None]

@@ -139,6 +139,10 @@ def compute_container_status(
         "imageID": "",
         "started": started,
     }
+    if facts.role == "ephemeral":
+        # Nobody asks it whether it has started or is ready.
+        del status["started"]
+        status["ready"] = False
     if record is not None:
         status["image"] = record.image
         status["imageID"] = record.image_ref
@@ -182,6 +186,13 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
             compute_container_status(item, before, seen, facts.restart_policy, messages_max) for item in facts.init
         ]
         statuses.update((status["name"], status) for status in inits)
+    ephemerals: list[Object] = []
+    if facts.ephemeral:
+        before = old.get("ephemeralContainerStatuses") or ()
+        ephemerals = [
+            compute_container_status(item, before, seen, "Never", messages_max)
+            for item in sorted(facts.ephemeral, key=lambda facts: facts.name)
+        ]
     phase = _phase(facts, statuses, old, seen)
     conditions = old.get("conditions") or ()
     containers_ready = containers_ready_outcome(facts, statuses, phase)
@@ -205,6 +216,8 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
     if inits:
         status["initContainerStatuses"] = inits
     status["containerStatuses"] = mains
+    if ephemerals:
+        status["ephemeralContainerStatuses"] = ephemerals
     if "qosClass" in old:
         status["qosClass"] = old["qosClass"]
     _set_resources(status, spec)

@@ -70,7 +70,7 @@ def kill_all(worker: PodWorker) -> Sequence:
     facts = worker.facts
     running = [
         Kill(item, record, "", "")
-        for item in (*facts.init, *facts.main)
+        for item in (*facts.init, *facts.main, *facts.ephemeral)
         if (record := sandbox.containers.get(item.name)) is not None and record.state == "running"
     ]
     if not running:

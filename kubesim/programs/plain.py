@@ -82,6 +82,25 @@ class PlainProgram:
 
 
 @final
+class WaitingShell:
+    """A shell as process 1 with nobody at its input: it waits for who attaches, and ends with them.
+
+    What is typed is carried out beside it, as by `kubectl exec`.
+    """
+
+    is_steady = True
+
+    def start(self, process: Process) -> None:
+        """Wait."""
+
+    def terminate(self) -> None:
+        """Process 1 is told to end, and a shell in that place does not listen."""
+
+    def execute(self, command: Sequence[str]) -> ExecResult:  # noqa: ARG002 - the contract's
+        return _DONE
+
+
+@final
 class FinishedProgram:
     """What an init container runs whose image nobody has described: it has nothing to do, and succeeds."""
 

@@ -1,6 +1,6 @@
 """The real kubectl against `kubesim serve`: every subcommand that people use, with what it prints.
 
-kubectl is the one that KUBECTL names, else the one on PATH.
+Each test runs with the kubectl that is on PATH, and with the one that KUBECTL names, such as one of another version.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ import pytest
 from kubesim.http.kubeconfig import write_kubeconfig
 from kubesim.http.served import ServedCluster
 
-KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl")
-pytestmark = [
-    pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on PATH, and KUBECTL names none"),
-    pytest.mark.slow,
-]
+PROGRAMS = {"PATH": shutil.which("kubectl"), "KUBECTL": os.environ.get("KUBECTL")}
+pytestmark = pytest.mark.slow
 WEB = """
 apiVersion: apps/v1
 kind: Deployment
@@ -38,9 +35,10 @@ spec:
 class Kubectl:
     """Runs kubectl in a namespace."""
 
-    def __init__(self, served, config, cache, namespace):
+    def __init__(self, program, served, config, cache, namespace):
         self.served = served
-        self._line = [KUBECTL, f"--kubeconfig={config}", f"--cache-dir={cache}", f"--namespace={namespace}"]
+        self.namespace = namespace
+        self._line = [program, f"--kubeconfig={config}", f"--cache-dir={cache}", f"--namespace={namespace}"]
 
     def start(self, *words, **more):
         """The finished process, whatever became of it."""
@@ -77,11 +75,20 @@ def served(tmp_path_factory):
         yield cluster
 
 
+@pytest.fixture(scope="module", params=PROGRAMS)
+def program(request):
+    """The path of a kubectl."""
+    path = PROGRAMS[request.param]
+    if not path:
+        pytest.skip("KUBECTL names no kubectl" if request.param == "KUBECTL" else "there is no kubectl on PATH")
+    return path
+
+
 @pytest.fixture
-def kubectl(served, request):
+def kubectl(program, served, request):
     """kubectl in a namespace of the test's own."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")[:50].strip("-")
-    run = Kubectl(served, served.path / "config", served.path / "cache", name)
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")[:50].strip("-")
+    run = Kubectl(program, served, served.path / "config", served.path / "cache", name)
     run(f"create namespace {name}")
     return run
 
@@ -134,7 +141,7 @@ def test_describe(web):
     assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in deployment
     assert "Scaled up replica set web-" in deployment
     assert "Started" in pod
-    assert "Successfully assigned describe/web-" in pod
+    assert f"Successfully assigned {web.namespace}/web-" in pod
     assert "containerd://2.2.9" in node
 
 
@@ -249,6 +256,25 @@ def test_exec_attach_cp(kubectl):
     assert kubectl("exec p -- cat /tmp/f") == "kept\n"
 
 
+def test_debug(kubectl):
+    """A container is added to a Pod that runs: it has a shell to talk to, output, and an end that is not the Pod's."""
+    kubectl("run p --image=nginx:1")
+    kubectl("wait --for=condition=Ready pod/p --timeout=60s")
+    kubectl(["debug", "p", "-c", "first", "--image=busybox", "--", "sh", "-c", "echo looked; exit 3"])
+    kubectl.served.step(10)
+    talked = kubectl("debug -i p -c second --image=busybox --target=p", "hostname\nexit 4\n")
+    kubectl.served.step(10)
+    added = json.loads(kubectl("get pod p -o json"))["status"]
+
+    assert kubectl("logs p -c first") == "looked\n"
+    assert talked.endswith("p\n")
+    assert [
+        (each["name"], each["state"]["terminated"]["exitCode"], each["ready"], each["restartCount"])
+        for each in added["ephemeralContainerStatuses"]
+    ] == [("first", 3, False, 0), ("second", 4, False, 0)]
+    assert (added["phase"], kubectl.table("get pods")[0]["READY"]) == ("Running", "1/1")
+
+
 def test_port_forward(web):
     """A local port leads to the program in a Pod."""
     line = [*web._line, "port-forward", "deployment/web", ":80"]
@@ -293,11 +319,11 @@ def test_delete_pod_and_namespace(web):
     web(f"delete {name} --timeout=60s")
     web.settle()
     pods = web("get pods -o name").split()
-    web("delete namespace delete-pod-and-namespace --timeout=60s")
+    web(f"delete namespace {web.namespace} --timeout=60s")
 
     assert len(pods) == 2
     assert name not in pods
-    assert "NotFound" in web.start("get", "namespace", "delete-pod-and-namespace").stderr
+    assert "NotFound" in web.start("get", "namespace", web.namespace).stderr
 
 
 def test_what_there_is(kubectl):

@@ -9,7 +9,7 @@ import pytest
 from worlds import IMAGE, World
 
 from kubesim.api.kinds import CONFIG_MAP, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD
-from kubesim.api.requests import Options, create, patch, update
+from kubesim.api.requests import Options, Request, create, patch, update
 from kubesim.sim.loop import SECOND
 
 
@@ -523,3 +523,50 @@ def test_what_somebody_else_writes_is_put_right(world):
     world.run(1)
 
     assert world.conditions()["Ready"] == "True"
+
+
+def add_containers(world, *containers):
+    """Add ephemeral containers to the Pod `web`, as a client does."""
+    body = {"spec": {"ephemeralContainers": list(containers)}}
+    options = Options(patch_type="strategic")
+    world.call(Request("patch", POD, "default", "web", "ephemeralcontainers", body, options))
+
+
+def test_ephemeral_containers(world):
+    """They start once, beside an init container that is not done; nothing of the Pod depends on them.
+
+    Upstream: kuberuntime_manager.go:computePodActions, kubelet_pods.go:generateAPIPodStatus @v1.36
+    """
+    waiting = {"name": "init", "image": IMAGE, "command": ["sleep", "10"]}
+    world.pod(spec={"initContainers": [waiting]})
+    world.run(3)
+    debug = {"image": IMAGE, "command": ["sh", "-c", "sleep 2; exit 3"]}
+    add_containers(world, {"name": "b", **debug}, {"name": "a", **debug, "stdin": True})
+    world.run(2)
+    running = world.status()
+    world.run(30)
+    status = world.status()
+
+    assert [(each["name"], list(each["state"])) for each in running["ephemeralContainerStatuses"]] == [
+        ("a", ["running"]),
+        ("b", ["running"]),
+    ]
+    assert running["phase"] == "Pending"
+    ended = status["ephemeralContainerStatuses"][0]
+    assert (ended["state"]["terminated"]["exitCode"], ended["restartCount"], ended["ready"]) == (3, 0, False)
+    assert "started" not in ended
+    assert (status["phase"], world.conditions()["Ready"]) == ("Running", "True")
+    assert ("Created", "Container created", 1) in world.events()
+
+
+def test_an_ephemeral_container_is_stopped_with_its_pod(world):
+    """It gets SIGTERM and the grace period as the others do."""
+    world.pod(spec={"terminationGracePeriodSeconds": 5})
+    world.run(2)
+    add_containers(world, {"name": "d", "image": IMAGE, "command": ["sleep", "1000"]})
+    world.run(3)
+    world.delete()
+    world.run(10)
+
+    assert world.get() is None
+    assert world.writes[-1][2]["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
