@@ -36,6 +36,7 @@ from kubesim.apiserver.strategies import (
     prepare_for_ephemeral_update,
     prepare_for_status_update,
     prepare_for_update,
+    shares_content,
     strategy_for,
 )
 from kubesim.errors import ApiError, invalid, not_found
@@ -76,7 +77,6 @@ _GENERATED_BASE_MAX = 58
 # What a client cannot give a new object. Upstream: rest/meta.go:WipeObjectMetaSystemFields @v1.36
 _SERVERS_OWN = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"})
 _PARTS = ("status", "ephemeralcontainers")
-_NOT_DEFAULTED = ("metadata", "status", "apiVersion", "kind")
 
 
 @final
@@ -387,7 +387,7 @@ class ApiServer:
             new = prepare_for_ephemeral_update(default(kind, obj), old)
             causes = [] if new is old else validate_ephemeral_containers_update(new, old)
         else:
-            if not _shares_content(obj, old):
+            if not shares_content(obj, old):
                 wanted = default(kind, obj)
             new = self._prepared(kind, strategy, wanted, old)
             causes = validate_update(kind, new, old)
@@ -498,11 +498,3 @@ class ApiServer:
 def _is_part(request: Request) -> bool:
     """Whether the subresource is a part of its object, read and written as that is."""
     return request.subresource in _PARTS and request.subresource in request.kind.subresources
-
-
-def _shares_content(obj: Object, old: Object) -> bool:
-    """Whether all but metadata and status are the very subtrees that are stored, which have their defaults."""
-    for part, value in old.items():
-        if part not in _NOT_DEFAULTED and obj.get(part) is not value:
-            return False
-    return all(part in old or part in _NOT_DEFAULTED for part in obj)

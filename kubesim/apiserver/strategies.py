@@ -232,6 +232,7 @@ STRATEGIES: dict[str, Strategy] = {
         )
     },
 }
+_NOT_DEFAULTED = ("metadata", "status", "apiVersion", "kind")
 _OF_METADATA = ("annotations", "labels")
 
 
@@ -333,3 +334,11 @@ def carried_metadata(new: Object, old: Object) -> Object:
         if field in metadata and not metadata[field]:
             del metadata[field]
     return metadata
+
+
+def shares_content(obj: Object, old: Object) -> bool:
+    """Whether all but metadata and status are the very subtrees that are stored, which have their defaults."""
+    for part, value in old.items():
+        if part not in _NOT_DEFAULTED and obj.get(part) is not value:
+            return False
+    return all(part in old or part in _NOT_DEFAULTED for part in obj)

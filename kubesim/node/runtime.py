@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, final
 if TYPE_CHECKING:
     from kubesim.api.objects import Object
     from kubesim.network.messages import HttpRequest, OnAnswer
+    from kubesim.node.facts import Role
     from kubesim.programs.program import Volume
 
 ContainerState = Literal["created", "running", "exited"]
@@ -95,10 +96,7 @@ class RuntimeFailure(NamedTuple):
 
 
 class ContainerConfig(NamedTuple):
-    """What a container is made from. `volumes` are by mount path; `limit_bytes` of 0 means no memory limit.
-
-    `is_ephemeral` says that somebody has added it to a Pod that runs.
-    """
+    """What a container is made from. `volumes` are by mount path; `limit_bytes` of 0 means no memory limit."""
 
     spec: Object
     image: Image
@@ -106,7 +104,7 @@ class ContainerConfig(NamedTuple):
     env: Mapping[str, str]
     volumes: Mapping[str, Volume]
     limit_bytes: int
-    is_ephemeral: bool = False
+    role: Role = "main"
 
 
 OnDone = Callable[[Any], None]

@@ -16,7 +16,7 @@ from kubesim.node.images import full_name
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, Image, OnDone, PodSandbox, RuntimeFailure
 from kubesim.node.simulated_pods import SimContainer, SimPod
 from kubesim.programs.hanging import Hang
-from kubesim.programs.plain import FinishedProgram, WaitingShell, find_command
+from kubesim.programs.plain import find_default
 from kubesim.programs.program import EXIT_KILLED, ExecResult
 from kubesim.programs.running import Place, RunningProcess
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
@@ -56,13 +56,6 @@ class FindProgram(Protocol):
     ) -> tuple[Callable[[], Program], bool]:
         """A factory for the program, and whether anybody has said what the image is."""
         ...
-
-
-def _default_program(pod: SimPod, config: ContainerConfig, factory: Callable[[], Program]) -> Callable[[], Program]:
-    """What a container of an unknown image runs: as an ephemeral one the shell that images for debugging have."""
-    if config.is_ephemeral:
-        return WaitingShell if config.spec.get("stdin") else FinishedProgram
-    return FinishedProgram if config.spec["name"] in pod.initial else factory
 
 
 def _ignore(*_: Any) -> None:
@@ -248,7 +241,7 @@ class SimRuntime:
         arguments = expand_arguments(spec, config.env)
         factory, is_known = self._find_program(spec.get("image", ""), pod.annotations, record.name)
         if not is_known:
-            factory = find_command(arguments) or _default_program(pod, config, factory)
+            factory = find_default(spec, config.role, arguments) or factory
         place = Place(
             sandbox.namespace,
             sandbox.name,

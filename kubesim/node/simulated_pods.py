@@ -59,16 +59,12 @@ class SimContainer:
 class SimPod:
     """A sandbox with its place in the network and what is needed to start its containers."""
 
-    __slots__ = ("annotations", "host", "initial", "sandbox")
+    __slots__ = ("annotations", "host", "sandbox")
 
     def __init__(self, sandbox: PodSandbox, host: Host, pod: Object) -> None:
         self.sandbox = sandbox
         self.host: Host | None = host
         self.annotations: Mapping[str, str] = pod["metadata"].get("annotations") or _NO_ANNOTATIONS
-        # The containers that must end before the others start.
-        self.initial = tuple(
-            each["name"] for each in pod["spec"].get("initContainers") or () if each.get("restartPolicy") != "Always"
-        )
 
     def containers(self) -> list[SimContainer]:
         """The latest container of each name; a record's handle is its container."""

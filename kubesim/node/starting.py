@@ -171,7 +171,7 @@ def start_container(worker: PodWorker, facts: ContainerFacts) -> Sequence:
     mounts = mounts_of(facts.spec, worker.volumes, worker.parts)
     limit = ((facts.spec.get("resources") or {}).get("limits") or {}).get("memory")
     limit_bytes = quantity.value(limit) if limit is not None else 0
-    config = ContainerConfig(facts.spec, image, attempt, env, mounts, limit_bytes, facts.role == "ephemeral")
+    config = ContainerConfig(facts.spec, image, attempt, env, mounts, limit_bytes, facts.role)
     record: Any = yield lambda on_done: runtime.create_container(worker.pod, config, on_done)
     if isinstance(record, RuntimeFailure):
         worker.event("Warning", "Failed", f"Error: {record.text}", facts.field_path)

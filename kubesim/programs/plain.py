@@ -10,6 +10,7 @@ from kubesim.network.sockets import ANY_PORT
 from kubesim.programs.program import ExecResult, Process, Program
 
 if TYPE_CHECKING:
+    from kubesim.api.objects import Object
     from kubesim.programs.shell.files import Files
     from kubesim.programs.shell.interpreter import Shell
 
@@ -30,6 +31,20 @@ def find_command(arguments: Sequence[str]) -> Callable[[], Program] | None:
     from kubesim.programs.shell.program import ShellProgram
 
     return ShellProgram
+
+
+def find_default(spec: Object, role: str, arguments: Sequence[str]) -> Callable[[], Program] | None:
+    """The program of a container of an image that nobody has described; None for one that goes on.
+
+    An init container has to end. One that somebody adds to look into a Pod is taken for a shell, as the images for that
+    have one: it ends where it has no input.
+    """
+    found = find_command(arguments)
+    if found is not None:
+        return found
+    if role == "ephemeral" and spec.get("stdin"):
+        return WaitingShell
+    return FinishedProgram if role in ("init", "ephemeral") else None
 
 
 @final
