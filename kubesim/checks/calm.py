@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import final
 
-from kubesim.api.kinds import EVENT, EVENTS_K8S_IO_EVENT, LEASE, POD
+from kubesim.api.kinds import EVENT, EVENTS_K8S_IO_EVENT, LEASE, NODE, POD
+from kubesim.api.objects import Key
 from kubesim.apiserver.server import Write
 from kubesim.checks.invariant import Scene, subject_of
 from kubesim.checks.looking import controller_uid
@@ -40,6 +41,8 @@ class NoHotLoop:
             if write.kind is POD:
                 self._count_creation(write)
             return
+        if write.kind is POD and self._is_refused_unforeseen(write):
+            self._forget_creation(write)
         if write.kind is LEASE or write.kind is EVENT or write.kind is EVENTS_K8S_IO_EVENT:
             return
         key = (write.identity.user, write.obj["metadata"]["uid"])
@@ -66,3 +69,21 @@ class NoHotLoop:
             if count + 1 > _CREATIONS_MAX + 2 * there:
                 text = f"is Pod number {count + 1} made for its owner within a minute; {there} of them are wanted"
                 self._scene.report(self.name, subject_of(write.obj), text)
+
+    def _is_refused_unforeseen(self, write: Write) -> bool:
+        """Whether a kubelet under pressure sends the Pod away while nobody else can know of the pressure.
+
+        Until its Node tells, up to 10 s, the scheduler sends it Pods, and a ReplicaSet replaces each at once.
+        Upstream: pkg/kubelet/eviction/eviction_manager.go:managerImpl.Admit @v1.36
+        """
+        status, before = write.obj.get("status") or {}, (write.previous or {}).get("status") or {}
+        if status.get("reason") != "Evicted" or status["phase"] != "Failed" or before.get("phase") != "Pending":
+            return False
+        node = self._scene.cluster.store.table(NODE.resource).objects.get(Key("", write.obj["spec"]["nodeName"]))
+        taints = node["spec"].get("taints") or () if node is not None else ()
+        return not any(taint["key"].endswith("-pressure") for taint in taints)
+
+    def _forget_creation(self, write: Write) -> None:
+        owner = controller_uid(write.obj)
+        since_ns, count = self._creations.get(owner, (0, 0))
+        self._creations[owner] = (since_ns, max(count - 1, 0))

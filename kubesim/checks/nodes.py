@@ -28,6 +28,8 @@ class SilenceNoticed:
 
     def __init__(self) -> None:
         self._heard_ns: dict[str, int] = {}
+        # By node: since when it is not called ready.
+        self._unready_ns: dict[str, int] = {}
 
     def attach(self, scene: Scene) -> None:
         """Hear the kubelets; look every ten seconds for nodes that are not heard."""
@@ -35,12 +37,20 @@ class SilenceNoticed:
         self._pods = scene.pods
         for kind in (LEASE, NODE, POD):
             scene.on_write(kind, self._hear)
+        scene.on_write(NODE, self._note_readiness)
         scene.cluster.loop.post(_LOOK_NS, self._look, None)
 
     def _hear(self, write: Write) -> None:
         user = write.identity.user
         if user.startswith(_KUBELET):
             self._heard_ns[user.removeprefix(_KUBELET)] = self._scene.now_ns
+
+    def _note_readiness(self, write: Write) -> None:
+        name = write.obj["metadata"]["name"]
+        if is_ready(write.obj):
+            self._unready_ns.pop(name, None)
+        else:
+            self._unready_ns.setdefault(name, self._scene.now_ns)
 
     def _look(self, _: None) -> None:
         self._scene.cluster.loop.post(_LOOK_NS, self._look, None)
@@ -55,8 +65,10 @@ class SilenceNoticed:
             return
         if is_ready(node):
             self._scene.report(self.name, subject_of(node), f"is called Ready after {silent_s} s of silence")
+        # Pods are marked once, when their node is: what its kubelet writes of them after that stays.
+        marked_ns = self._unready_ns.get(name, self._scene.now_ns)
         for entry in self._pods.all():
-            if entry.pod["spec"].get("nodeName") == name and entry.is_ready:
+            if entry.pod["spec"].get("nodeName") == name and entry.is_ready and entry.ready_since_ns <= marked_ns:
                 text = f"is called Ready on {name}, which has been silent for {silent_s} s"
                 self._scene.report(self.name, subject_of(entry.pod), text)
 

@@ -13,6 +13,10 @@ from kubesim.sim.loop import SECOND
 
 # The EndpointSlice controller's write, the watch, the proxy's own wait between two syncs: some two seconds together.
 PROPAGATION_NS = 10 * SECOND
+# For how long the EndpointSlice controller may put off what it has failed at: it does while its own writes come back
+# late, and each change of a Pod in that time is a failure more.
+# Upstream: pkg/controller/endpointslice/endpointslice_controller.go:maxSyncBackOff @v1.36
+_BACKOFF_NS_MAX = 1000 * SECOND
 
 
 @final
@@ -35,7 +39,9 @@ class RoutedToReady:
             return
         if entry.was_ready_within(PROPAGATION_NS) and entry.was_active_within(PROPAGATION_NS):
             return
-        if self._is_out_of_touch(node) or self._is_last_resort(entry) or self._scene.is_disturbed():
+        if self._is_out_of_touch(node) or self._is_last_resort(entry):
+            return
+        if self._scene.is_disturbed() or self._is_put_off(entry):
             return
         pod = entry.pod["metadata"]
         state = "is gone" if not entry.is_there else "is going" if not entry.is_active else "is not ready"
@@ -54,6 +60,14 @@ class RoutedToReady:
             if noted.verb in ("rejoin", "restorePower") and noted.subject == f"node/{node}":
                 return True
         return False
+
+    def _is_put_off(self, entry: PodEntry) -> bool:
+        """Whether the Pod went while components saw the API late, and that is not long enough ago."""
+        went_ns = min(
+            self._scene.now_ns if entry.is_ready else entry.since_ready_ns,
+            self._scene.now_ns if entry.is_active else entry.since_active_ns,
+        )
+        return self._scene.now_ns - went_ns < _BACKOFF_NS_MAX and self._scene.was_disturbed(went_ns)
 
     def _is_last_resort(self, entry: PodEntry) -> bool:
         """Whether a Service that lists unready Pods, or has no ready ones, selects the Pod."""

@@ -76,8 +76,6 @@ class Exchange:
         """The outcome in `message` has reached the caller."""
         on_answer = self.on_answer
         if on_answer is None:
-            if type(self.message) is Connection:
-                self.message.close()  # established for a caller that no longer waits
             return
         self.on_answer = None
         connection = self.connection
@@ -311,10 +309,22 @@ def _arrive_to_connect(exchange: Exchange) -> None:
     delay_ns = wire.links.delay_ns(connection.server.host, client.host)
     if delay_ns is not None:
         client.outbound[connection] = None
-        exchange.message = connection
-        wire.loop.post(delay_ns, Exchange.finish, exchange)
+        exchange.connection = connection
+        wire.loop.post(delay_ns, _establish, exchange)
     else:
         del connection.server.inbound[connection]
+
+
+def _establish(exchange: Exchange) -> None:
+    """The server's consent to a connection has reached the caller, who may have given up."""
+    connection = exchange.connection
+    if connection is None:
+        return
+    if exchange.on_answer is None:
+        connection.close()
+        return
+    exchange.message = connection
+    exchange.finish()
 
 
 def arrive_to_request(exchange: Exchange) -> None:

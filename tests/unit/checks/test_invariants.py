@@ -20,6 +20,8 @@ from kubesim.api.requests import Options, create, create_subresource, delete, pa
 from kubesim.apiserver.server import Identity
 from kubesim.checks import INVARIANTS, Checks
 from kubesim.cluster import Cluster, ready
+from kubesim.faults import Disturbance, arm
+from kubesim.faults.arguments import Duration, NodeName, Shortage
 from kubesim.node.pod_worker import PodWorker
 from kubesim.testing.builders import container, deployment, pod, service, statefulset
 
@@ -296,6 +298,23 @@ def test_a_container_that_is_started_without_waits_is_told(monkeypatch):
     _, checks = watch(row)
 
     assert "container main is started 7 times in" in checks.violation.text
+
+
+@pytest.mark.parametrize("tolerates", [(), [{"operator": "Exists"}]], ids=["nobody can know", "all know"])
+def test_pods_that_a_kubelet_under_pressure_refuses(tolerates):
+    """Until its Node is tainted they are replaced at once and nobody is to blame; who ignores the taint is."""
+    with Cluster(nodes=1, records=False) as cluster:
+        cluster.create(deployment("web", replicas=2, pod_spec={"tolerations": [*tolerates]}))
+        cluster.until(ready("deployment/web"))
+        checks = Checks(cluster, ["noHotLoop"])
+        cluster.run(6)
+        full = Disturbance(fault="diskPressure", argument=Shortage(node=NodeName("node-1")), at=Duration(0))
+        arm(cluster, (full,))
+        cluster.run(60)
+        refused = [each for each in cluster.pods_of("deployment/web") if each["status"].get("reason") == "Evicted"]
+
+        assert len(refused) > 62
+        assert bool(checks.violations) == bool(tolerates)
 
 
 def test_every_invariant_has_a_row():

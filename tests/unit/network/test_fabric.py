@@ -68,6 +68,19 @@ def test_a_request_that_is_given_up_frees_its_connection(plane):
     assert (waiting, server.connections(8080)) == (1, 0)
 
 
+def test_a_connection_that_comes_too_late_is_closed(plane):
+    """Who has given up connecting holds no connection of the server's, once the server's consent has arrived."""
+    plane.fabric.set_link_fault("node-2", "node-1", LinkFault(added_ns=5 * SECOND))
+    server = plane.serve("10.244.0.2", "node-2")
+    got = []
+    plane.sockets("10.244.0.1").connect("10.244.0.2", 8080, SECOND, got.append)
+    plane.wait(2)
+    held = server.connections(8080)
+    plane.wait(5)
+
+    assert (failure(got[0]), held, server.connections(8080)) == ("timeout", 1, 0)
+
+
 def test_the_end_of_the_server_resets_calls_at_once(plane):
     """A caller in the middle of a call hears of the server's end one latency later, not at its timeout."""
     client = plane.sockets("10.244.0.1")
