@@ -9,6 +9,7 @@ from kubesim.api.objects import Key
 from kubesim.apiserver.server import Write
 from kubesim.checks.invariant import Scene, subject_of
 from kubesim.checks.looking import controller_uid
+from kubesim.cluster.faults import SOMEBODY_ELSE
 from kubesim.cluster.recording import actor_of
 from kubesim.sim.loop import MINUTE
 
@@ -44,6 +45,8 @@ class NoHotLoop:
         if write.kind is POD and self._is_refused_unforeseen(write):
             self._forget_creation(write)
         if write.kind is LEASE or write.kind is EVENT or write.kind is EVENTS_K8S_IO_EVENT:
+            return
+        if write.identity is SOMEBODY_ELSE:
             return
         key = (write.identity.user, write.obj["metadata"]["uid"])
         now_ns = self._scene.now_ns

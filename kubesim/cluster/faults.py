@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 from kubesim.api.objects import Object
+from kubesim.apiserver.server import Identity
 from kubesim.cluster.data_plane import DataPlane
 from kubesim.cluster.recording import Recording
 from kubesim.errors import UserError
@@ -12,6 +13,8 @@ from kubesim.node.simulated import SimRuntime
 from kubesim.sim.loop import Loop
 
 EXIT_SIGKILL = 137
+# Who writes objects where a fault wants that somebody is quicker.
+SOMEBODY_ELSE: Final = Identity("system:serviceaccount:default:somebody-else", is_trusted=True)
 
 
 class Noted(NamedTuple):

@@ -10,7 +10,6 @@ from typing import Final
 
 from kubesim.api.requests import patch
 from kubesim.api.scheme import Kind
-from kubesim.apiserver.server import Identity
 from kubesim.client.trouble import END_OF_STREAM, HELD, Slow, StaleReads, Trouble
 from kubesim.client.trouble import Conflicts as ConflictTrouble
 from kubesim.client.trouble import LateWatches as LateWatchTrouble
@@ -18,6 +17,7 @@ from kubesim.client.trouble import LostReplies as LostReplyTrouble
 from kubesim.client.trouble import Overload as OverloadTrouble
 from kubesim.cluster import Cluster
 from kubesim.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from kubesim.cluster.faults import SOMEBODY_ELSE
 from kubesim.errors import UserError, expired
 from kubesim.faults.arguments import (
     ChangeLeader,
@@ -41,7 +41,6 @@ _PROCESS: Final = "process"
 _AREA: Final = "controlPlane"
 # Who is quicker in a storm of conflicts, and what is written. Each conflict is a real one, as controllers count on the
 # event that comes with it: the Deployment controller takes a failed scale-down for nothing to be done.
-_SOMEBODY: Final = Identity("system:serviceaccount:default:somebody-else", is_trusted=True)
 _TOUCHED: Final = "kubesim.dev/touched"
 _TOO_OLD: Final = expired("too old resource version")
 # Whose requests a priority level has: by which client, and whether it is about the heartbeats of nodes.
@@ -131,7 +130,7 @@ def _conflict_storm(cluster: Cluster, storm: Conflicts, _namespace: str) -> Inje
         number += 1
         change = {"metadata": {"annotations": {_TOUCHED: str(number)}}}
         if cluster.plane.server.find(kind, namespace, name) is not None:
-            cluster.plane.server.handle(patch(kind, namespace, name, change), _SOMEBODY)
+            cluster.plane.server.handle(patch(kind, namespace, name, change), SOMEBODY_ELSE)
 
     trouble = ConflictTrouble(storm.share, _kinds(storm.of), cluster.stream("faults/conflicts"), touch)
     detail = f"{storm.share:.0%} of the updates {_events_of(storm.of)} find that somebody was quicker"
