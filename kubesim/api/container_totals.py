@@ -1,4 +1,4 @@
-"""What the containers of a Pod request, or are limited to, together.
+"""What the containers of a Pod request, or are limited to, together, and what the Pod does.
 
 Upstream: component-helpers/resource/helpers.go:AggregateContainerRequests, AggregateContainerLimits @v1.36
 """
@@ -32,6 +32,21 @@ def total_of_containers(spec: Object, kind: Literal["requests", "limits"]) -> di
             _add(amounts, sidecars)
         _raise_to(peak, amounts)
     _raise_to(total, peak)
+    return total
+
+
+def total_of_pod(spec: Object, kind: Literal["requests", "limits"]) -> dict[str, str]:
+    """The total of a Pod's containers, or what the Pod itself says, with its overhead.
+
+    Upstream: component-helpers/resource/helpers.go:{PodRequests,PodLimits} @v1.36
+    """
+    total = total_of_containers(spec, kind)
+    total.update((spec.get("resources") or {}).get(kind) or {})
+    for name, amount in (spec.get("overhead") or {}).items():
+        if name in total:
+            total[name] = quantity.add(total[name], amount)
+        elif kind == "requests":
+            total[name] = amount
     return total
 
 

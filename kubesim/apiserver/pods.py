@@ -16,8 +16,10 @@ def _qos_class(spec: Object) -> str:
     requests: dict[str, int] = {}
     limits: dict[str, int] = {}
     every_container_limited = True
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        resources = container.get("resources") or {}
+    # Where the Pod itself says what it needs, that alone counts.
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    for holder in (spec,) if spec.get("resources") else containers:
+        resources = holder.get("resources") or {}
         limited = 0
         for name in _QOS_RESOURCES:
             request = (resources.get("requests") or {}).get(name)

@@ -26,6 +26,7 @@ from kubesim.apiserver.expiry import EventExpiry
 from kubesim.apiserver.field_ledger import FieldLedger, Owners, Step, Wish, weighed
 from kubesim.apiserver.patching import apply_patch, mentions_owners, reading_problems
 from kubesim.apiserver.pod_admission import PodAdmission
+from kubesim.apiserver.pod_parts import POD_PARTS, with_part
 from kubesim.apiserver.preconditions import check_resource_version, check_uid
 from kubesim.apiserver.request_options import check_options, check_read_revision
 from kubesim.apiserver.selection import list_objects, select
@@ -33,7 +34,6 @@ from kubesim.apiserver.services import ServiceAddresses
 from kubesim.apiserver.strategies import (
     Strategy,
     prepare_for_create,
-    prepare_for_ephemeral_update,
     prepare_for_status_update,
     prepare_for_update,
     shares_content,
@@ -76,7 +76,7 @@ _GENERATE_NAME_TRIES = 8
 _GENERATED_BASE_MAX = 58
 # What a client cannot give a new object. Upstream: rest/meta.go:WipeObjectMetaSystemFields @v1.36
 _SERVERS_OWN = frozenset({"deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"})
-_PARTS = ("status", "ephemeralcontainers")
+_PARTS = ("status", *POD_PARTS)
 
 
 @final
@@ -381,11 +381,9 @@ class ApiServer:
             if strategy.defaults_status:
                 new = default(kind, new)
             causes = validate_status_update(kind, new, old)
-        elif subresource == "ephemeralcontainers":
-            from kubesim.api.validation.pod_ephemeral import validate_ephemeral_containers_update
-
-            new = prepare_for_ephemeral_update(default(kind, obj), old)
-            causes = [] if new is old else validate_ephemeral_containers_update(new, old)
+        elif subresource in POD_PARTS:
+            new = with_part(subresource, default(kind, obj), old, self.store)
+            causes = []
         else:
             if not shares_content(obj, old):
                 wanted = default(kind, obj)

@@ -299,18 +299,6 @@ def prepare_for_status_update(strategy: Strategy, new: Object, old: Object, now:
     return result if strategy.prepare_status is None else strategy.prepare_status(result, old, now)
 
 
-def prepare_for_ephemeral_update(new: Object, old: Object) -> Object:
-    """A Pod as a write to `ephemeralcontainers` may leave it: `old` with those of `new`, its metadata as they were.
-
-    Upstream: pkg/registry/core/pod/strategy.go:podEphemeralContainersStrategy.PrepareForUpdate @v1.36
-    """
-    containers, known = (pod["spec"].get("ephemeralContainers") or [] for pod in (new, old))
-    if containers == known:
-        return old
-    metadata = {**old["metadata"], "generation": old["metadata"].get("generation", 0) + 1}
-    return {**old, "metadata": metadata, "spec": {**old["spec"], "ephemeralContainers": containers}}
-
-
 def carried_metadata(new: Object, old: Object) -> Object:
     """The new metadata with what only the server may set, taken from the old.
 

@@ -32,7 +32,7 @@ from kubesim.http.statuses import Reply, method_not_allowed
 from kubesim.http.targets import Target, resource_not_found
 from kubesim.http.unserved import check_served, subresource_not_served, warning_about
 
-_NOT_SERVED: Final = ("approval", "resize")
+_NOT_SERVED: Final = ("approval",)
 _BODIES: Final = {
     "binding": ("io.k8s.api.core.v1.Binding", "Binding"),
     "eviction": ("io.k8s.api.policy.v1.Eviction", "Eviction"),

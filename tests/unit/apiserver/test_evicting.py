@@ -211,10 +211,8 @@ def test_a_budget_in_terms_of_the_store_is_not_changed_in_place(world):
     assert before["status"] == status
 
 
-def test_an_unknown_subresource_is_not_found_and_a_known_one_without_the_verb_not_allowed(world):
-    """Ephemeral containers and resizing are known, and refused for now."""
+def test_an_unknown_subresource_is_not_found(world):
+    """Whatever the verb."""
     _pod(world)
     kind = world.server.store.get("pods", ("default", "p"))
     assert world.ask("PUT", f"{PODS}/p/nonsense", kind)[0] == 404
-    code, answer = world.ask("PUT", f"{PODS}/p/resize", kind)
-    assert (code, answer["reason"]) == (405, "MethodNotAllowed")
