@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, final
 
-from kubesim.api import quantity
-from kubesim.api.container_totals import total_of_containers
+from kubesim.api.container_totals import total_of_pod
 from kubesim.api.memo import IdentityMemo
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 Role = Literal["main", "init", "sidecar", "ephemeral"]
 
 _FIELDS: Final[dict[Role, str]] = {"main": "containers", "ephemeral": "ephemeralContainers"}
+# What can be changed while a container runs.
+RESIZABLE: Final = ("cpu", "memory")
 _NO_RESOURCES: Final[Object] = {}
 _STARTING: Final[Object] = {"waiting": {"reason": "ContainerCreating"}}
 _INITIALIZING: Final[Object] = {"waiting": {"reason": "PodInitializing"}}
@@ -22,12 +23,16 @@ NO_LAST_STATE: Final[Object] = {}
 
 @final
 class ContainerFacts:
-    """One container of the spec. `waiting_state` is its state before anything is known of it."""
+    """One container of the spec. `waiting_state` is its state before anything is known of it; `resources` has the
+    Pod's own limits where the container has none. Upstream: pkg/kubelet/util/util.go:GetLimits @v1.36
+    """
 
-    __slots__ = ("field_path", "image", "mounts", "name", "role", "spec", "waiting_state")
+    __slots__ = ("field_path", "image", "mounts", "name", "resources", "role", "spec", "waiting_state")
 
-    def __init__(self, spec: Object, role: Role, waiting_state: Object) -> None:
+    def __init__(self, spec: Object, role: Role, waiting_state: Object, of_pod: Object | None = None) -> None:
         self.spec = spec
+        resources: Object = spec.get("resources") or _NO_RESOURCES
+        self.resources = _with_limits(resources, of_pod) if of_pod else resources
         self.role = role
         self.name: str = spec["name"]
         self.image: str = spec.get("image", "")
@@ -41,6 +46,11 @@ class ContainerFacts:
         """Whether anything is probed; of init containers only sidecars are."""
         spec = self.spec
         return self.role != "init" and ("readinessProbe" in spec or "livenessProbe" in spec or "startupProbe" in spec)
+
+
+def _with_limits(resources: Object, of_pod: Object) -> Object:
+    limits = {name: amount for name, amount in (of_pod.get("limits") or {}).items() if name in RESIZABLE}
+    return {**resources, "limits": {**limits, **(resources.get("limits") or {})}} if limits else resources
 
 
 def _mount_status(mount: Object) -> Object:
@@ -62,11 +72,12 @@ class PodFacts:
     def __init__(self, spec: Object) -> None:
         init_specs = spec.get("initContainers") or ()
         waiting = _INITIALIZING if init_specs else _STARTING
+        own = spec.get("resources")
         self.init = tuple(
-            ContainerFacts(item, "sidecar" if item.get("restartPolicy") == "Always" else "init", waiting)
+            ContainerFacts(item, "sidecar" if item.get("restartPolicy") == "Always" else "init", waiting, own)
             for item in init_specs
         )
-        self.main = tuple(ContainerFacts(item, "main", waiting) for item in spec["containers"])
+        self.main = tuple(ContainerFacts(item, "main", waiting, own) for item in spec["containers"])
         self.main_by_name = self.main if len(self.main) == 1 else tuple(sorted(self.main, key=lambda facts: facts.name))
         self.ephemeral = tuple(
             ContainerFacts(item, "ephemeral", waiting) for item in spec.get("ephemeralContainers") or ()
@@ -77,24 +88,9 @@ class PodFacts:
         self.volumes: list[Object] = spec.get("volumes") or []
 
 
-def aggregate(spec: Object, field: Literal["requests", "limits"]) -> Object:
-    """The Pod's total of its containers' requests or limits, or what the Pod itself says, with the overhead.
-
-    Upstream: component-helpers/resource/helpers.go:{PodRequests,PodLimits} @v1.36
-    """
-    total = total_of_containers(spec, field)
-    total.update((spec.get("resources") or {}).get(field) or {})
-    for name, amount in (spec.get("overhead") or {}).items():
-        if name in total:
-            total[name] = quantity.add(total[name], amount)
-        elif field == "requests":
-            total[name] = amount
-    return total
-
-
 def _aggregated(containers: list[Object]) -> tuple[Object, Object]:
     spec = {"containers": containers}
-    return aggregate(spec, "requests"), aggregate(spec, "limits")
+    return total_of_pod(spec, "requests"), total_of_pod(spec, "limits")
 
 
 # Most Pods have one container, whose `resources` object is shared by all Pods of a template.
@@ -107,4 +103,4 @@ def pod_resources(spec: Object) -> tuple[Object, Object]:
     if len(containers) == 1 and not (spec.get("initContainers") or spec.get("resources") or spec.get("overhead")):
         resources = containers[0].get("resources")
         return _single(resources) if resources else (_NO_RESOURCES, _NO_RESOURCES)
-    return aggregate(spec, "requests"), aggregate(spec, "limits")
+    return total_of_pod(spec, "requests"), total_of_pod(spec, "limits")

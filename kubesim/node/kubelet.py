@@ -17,6 +17,7 @@ from kubesim.client.recorder import Recorder
 from kubesim.errors import ApiError
 from kubesim.node.addresses import PodAddresses
 from kubesim.node.admission import NodeResources, Rejection, check_node, claimed_by
+from kubesim.node.allocating import PendingResizes
 from kubesim.node.eviction import Eviction
 from kubesim.node.lease import LeaseRenewal
 from kubesim.node.node_status import NodeReporter
@@ -54,6 +55,14 @@ class NodeConfig(NamedTuple):
     labels: Mapping[str, str] = {}
     taints: Sequence[Object] = ()
     machine_id: str = ""
+
+
+class _OnDisk(NamedTuple):
+    """What of a Pod lies on its node's disk: volumes, parts of them, and the spec with the resources that it has."""
+
+    volumes: dict[str, Volume]
+    parts: dict[str, Volume]
+    spec: Object
 
 
 @final
@@ -94,6 +103,7 @@ class Kubelet:
         self._skew_ns = 0
         self.addresses = PodAddresses(config.pod_cidr)
         self.resources = NodeResources(config.allocatable)
+        self.resizes = PendingResizes(self)
         self.volume_sources = VolumeSources(
             caches.config_map,
             caches.secret,
@@ -113,8 +123,8 @@ class Kubelet:
         self._pods: Informer | None = None
         self._relist_phase_ns = 0
         self._sync_phase_ns = 0
-        # Volumes of Pods from before a stop of the kubelet or the node: they lie on the node's disk.
-        self._kept_volumes: dict[str, tuple[dict[str, Volume], dict[str, Volume]]] = {}
+        # Of Pods from before a stop of the kubelet or the node.
+        self._kept: dict[str, _OnDisk] = {}
         self._adopted: dict[str, None] = {}
 
     # Start and stop.
@@ -181,9 +191,9 @@ class Kubelet:
         self.runtime.on_health_changed = _ignore
         for uid, worker in self.workers.items():
             worker.stop()
-            if worker.volumes:
-                self._kept_volumes[uid] = (worker.volumes, worker.parts)
+            self._kept[uid] = _OnDisk(worker.volumes, worker.parts, worker.spec)
         self.workers = {}
+        self.resizes.clear()
 
     # Pods from the API.
 
@@ -196,14 +206,16 @@ class Kubelet:
         worker = self.workers[uid] = PodWorker(self, pod)
         if uid in self._adopted:
             worker.sandbox = self.runtime.pods().get(uid)
-        kept = self._kept_volumes.pop(uid, None)
+        kept = self._kept.pop(uid, None)
         if kept is not None:
-            worker.volumes, worker.parts = kept
+            worker.volumes, worker.parts = kept.volumes, kept.parts
         if (pod.get("status") or {}).get("phase") in TERMINAL_PHASES:
             worker.terminate()
             return
+        if kept is not None:
+            self.resizes.restore(worker, kept.spec)
         if "deletionTimestamp" not in metadata:
-            claimed = claimed_by(pod["spec"])
+            claimed = claimed_by(worker.spec)
             rejection = None
             if worker.sandbox is None:
                 rejection = self.eviction.check(pod) or self.resources.check(claimed)
@@ -275,7 +287,7 @@ class Kubelet:
     def _remove(self, worker: PodWorker) -> None:
         worker.is_alive = False
         self.workers.pop(worker.uid, None)
-        self._kept_volumes.pop(worker.uid, None)
+        self._kept.pop(worker.uid, None)
         self._adopted.pop(worker.uid, None)
         self.runtime.remove_pod(worker.uid)
 
@@ -289,7 +301,7 @@ class Kubelet:
         for uid in list(self._adopted):
             if uid not in self.workers:
                 del self._adopted[uid]
-                self._kept_volumes.pop(uid, None)
+                self._kept.pop(uid, None)
                 self.runtime.remove_pod(uid)
 
     # What workers ask and tell.
@@ -313,9 +325,11 @@ class Kubelet:
 
     def forget_resources(self, worker: PodWorker) -> None:
         """The Pod takes nothing of the node any more."""
+        self.resizes.withdraw(worker)
         if worker.counted is not None:
             self.resources.give_back(worker.counted)
             worker.counted = None
+            self.resizes.retry_soon()
 
     def handle_finished(self, worker: PodWorker) -> None:
         """A Pod that the API no longer has is through."""

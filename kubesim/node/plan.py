@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from kubesim.node.resizing import compute_change
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,6 +50,13 @@ class Kill(NamedTuple):
     reason: KillReason
 
 
+class Resize(NamedTuple):
+    """A container that is to have other resources while it runs."""
+
+    facts: ContainerFacts
+    record: ContainerRecord
+
+
 class PodActions(NamedTuple):
     """`kill_pod` stops everything that runs. Containers start in the order given: ephemeral, then init containers."""
 
@@ -55,6 +64,7 @@ class PodActions(NamedTuple):
     create_sandbox: bool = False
     start: tuple[ContainerFacts, ...] = ()
     kill: tuple[Kill, ...] = ()
+    resize: tuple[Resize, ...] = ()
 
 
 NOTHING = PodActions()
@@ -200,10 +210,11 @@ def compute_pod_actions(
         return PodActions(kill_pod=True)
     # They do not wait for initialization, and never start again.
     ephemeral = [] if is_deleting else [facts for facts in pod.ephemeral if facts.name not in containers]
-    if not init.is_initialized:
-        return PodActions(start=(*ephemeral, *init.start), kill=init.kill)
     start = [*ephemeral, *init.start]
     kill = list(init.kill)
+    resize = [] if is_deleting else _plan_init_resizes(pod, containers, probes, start, kill)
+    if not init.is_initialized:
+        return PodActions(start=tuple(start), kill=tuple(kill), resize=tuple(resize))
     main_starts = False
     kept = 0
     for facts in pod.main:
@@ -214,8 +225,16 @@ def compute_pod_actions(
                 main_starts = True
             continue
         reason = _failed_probe(probes.get(facts.name))
+        change = "" if is_deleting or reason else compute_change(facts, record)
+        if change == "restart":
+            kill.append(_restart(facts, record))
+            start.append(facts)
+            main_starts = True
+            continue
         if not reason:
             kept += 1
+            if change:
+                resize.append(Resize(facts, record))
             continue
         message = f"Container {facts.name} failed {_PROBE_NAMES[reason]} probe"
         if (facts.spec.get("restartPolicy") or pod.restart_policy) != "Never":
@@ -225,6 +244,35 @@ def compute_pod_actions(
         kill.append(Kill(facts, record, message, reason))
     if not kept and not main_starts:
         return PodActions(kill_pod=True)
-    if not start and not kill:
+    if not start and not kill and not resize:
         return NOTHING
-    return PodActions(start=tuple(start), kill=tuple(kill))
+    return PodActions(start=tuple(start), kill=tuple(kill), resize=tuple(resize))
+
+
+def _plan_init_resizes(
+    pod: PodFacts,
+    containers: Mapping[str, ContainerRecord],
+    probes: Mapping[str, ProbeResults],
+    start: list[ContainerFacts],
+    kill: list[Kill],
+) -> list[Resize]:
+    """What init containers and sidecars need that run and are left alone otherwise; restarts are added to the rest."""
+    resizes = []
+    for facts in pod.init:
+        record = containers.get(facts.name)
+        if record is None or record.state != "running" or any(each.facts is facts for each in kill):
+            continue
+        results = probes.get(facts.name)
+        if results is not None and results.startup not in {None, "success"}:
+            continue
+        change = compute_change(facts, record)
+        if change == "restart":
+            kill.append(_restart(facts, record))
+            start.append(facts)
+        elif change:
+            resizes.append(Resize(facts, record))
+    return resizes
+
+
+def _restart(facts: ContainerFacts, record: ContainerRecord) -> Kill:
+    return Kill(facts, record, f"Container {facts.name} resize requires restart", "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from kubesim.api.memo import IdentitiesMemo
+from kubesim.node.resizing import RESIZE_CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # In the order in which the kubelet writes them.
 KUBELET_CONDITIONS: Final = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+
+# These, and those that only a Pod that is being resized has.
+OWN_CONDITIONS: Final = (*RESIZE_CONDITIONS, *KUBELET_CONDITIONS)
 
 Outcome = tuple[str, str, str]  # a condition's status, reason and message
 TRUE: Final[Outcome] = ("True", "", "")

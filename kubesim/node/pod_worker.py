@@ -10,30 +10,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from kubesim.node.backoff import Backoff, go_seconds
-from kubesim.node.facts import ContainerFacts, PodFacts
+from kubesim.node.acting import RETRY_NS, act, kill_pod
+from kubesim.node.actuating import observe_resize
+from kubesim.node.facts import PodFacts
 from kubesim.node.phase import TERMINAL_PHASES
-from kubesim.node.plan import Kill, PodActions, compute_pod_actions
+from kubesim.node.plan import Kill, compute_pod_actions
 from kubesim.node.pod_conditions import is_container_ready
 from kubesim.node.probes import ContainerProbes
-from kubesim.node.starting import mount_volumes, start_container, start_sandbox
+from kubesim.node.starting import mount_volumes
 from kubesim.node.status import Observation, Reason, compute_end, compute_rejection, compute_status, with_probe_result
 from kubesim.node.status_writer import StatusWriter
 from kubesim.node.steps import Sequence, Steps
-from kubesim.node.termination import grace_of, kill_all, kill_container
-from kubesim.sim.loop import SECOND
+from kubesim.node.termination import grace_of, kill_container
 
 if TYPE_CHECKING:
     from kubesim.api.objects import Object
+    from kubesim.node.backoff import Backoff
     from kubesim.node.kubelet import Kubelet
+    from kubesim.node.resizing import Resizing
     from kubesim.node.runtime import ContainerRecord, PodSandbox
     from kubesim.programs.program import Volume
 
 Stage = Literal["syncing", "terminating", "terminated", "finished"]
 
-# Upstream: pkg/kubelet/kubelet.go:backOffPeriod and KubeletConfiguration.syncFrequency @v1.36
-_RETRY_NS: Final = 10 * SECOND
-_RESYNC_NS: Final = 60 * SECOND
 _JITTER: Final = 0.5
 
 _NO_REASONS: Final[dict[str, Reason]] = {}
@@ -47,8 +46,6 @@ class PodWorker:
 
     __slots__ = (
         "_facts",
-        "_has_changed_runtime",
-        "_is_cancellable",
         "_is_due",
         "_is_waiting",
         "_last_sync_ns",
@@ -57,8 +54,10 @@ class PodWorker:
         "_wakes",
         "backoff",
         "counted",
+        "has_changed_runtime",
         "image_backoff",
         "is_alive",
+        "is_cancellable",
         "is_gone",
         "node",
         "parts",
@@ -66,6 +65,7 @@ class PodWorker:
         "probes",
         "pull_errors",
         "reasons",
+        "resizing",
         "sandbox",
         "stage",
         "uid",
@@ -90,13 +90,14 @@ class PodWorker:
         self.image_backoff: Backoff | None = None
         self.pull_errors: dict[str, str] | None = None
         self.counted: Any = None
+        self.resizing: Resizing | None = None
         self._facts: PodFacts | None = None
         self._steps: Steps | None = None
         self._pending = False
         self._is_due = False
         self._is_waiting = False
-        self._is_cancellable = False
-        self._has_changed_runtime = False
+        self.is_cancellable = False
+        self.has_changed_runtime = False
         self._last_sync_ns = -1
         self._wakes = 0
 
@@ -107,8 +108,19 @@ class PodWorker:
         """What the spec says; kept only while something is done for the Pod."""
         facts = self._facts
         if facts is None:
-            facts = self._facts = PodFacts(self.pod["spec"])
+            facts = self._facts = PodFacts(self.spec)
         return facts
+
+    @property
+    def spec(self) -> Object:
+        """The Pod's spec with the resources that it was given, which may be others than it asks for."""
+        spec: Object = self.pod["spec"] if self.resizing is None else self.resizing.spec
+        return spec
+
+    @property
+    def given_pod(self) -> Object:
+        """The Pod with that spec."""
+        return self.pod if self.resizing is None else {**self.pod, "spec": self.resizing.spec}
 
     @property
     def namespace(self) -> str:
@@ -154,7 +166,7 @@ class PodWorker:
 
     def update(self, pod: Object) -> None:
         """The API has a newer Pod."""
-        old = self.pod
+        old, given = self.pod, self.spec
         self.pod = pod
         metadata, before = pod["metadata"], old["metadata"]
         is_overwritten = self.writer.take_api_status(pod)
@@ -163,19 +175,27 @@ class PodWorker:
         elif self.stage == "finished":
             self.writer.flush()
         elif (
-            (pod["spec"] is not old["spec"] and self._has_new_spec(old))
+            (pod["spec"] is not old["spec"] and self._has_new_spec(old, given))
             or metadata.get("labels") != before.get("labels")
             or metadata.get("annotations") != before.get("annotations")
         ):
             self.request_sync()
         elif is_overwritten and self.stage == "syncing":
-            self._compute_status()
+            self.report()
 
-    def _has_new_spec(self, old: Object) -> bool:
+    def _has_new_spec(self, old: Object, given: Object) -> bool:
         if self.pod["spec"] == old["spec"]:
             return False
         self._facts = None
+        if self.stage == "syncing":
+            self.node.resizes.take(self, given)
         return True
+
+    def sync_resized(self) -> None:
+        """The node has given the Pod other resources, or has said why not."""
+        self._facts = None
+        if self.stage == "syncing":
+            self.request_sync()
 
     def request_sync(self, *, is_fresh: bool = False) -> None:
         """Sync now or, unless the view of the runtime `is_fresh`, when it is newer than the last sync."""
@@ -216,7 +236,7 @@ class PodWorker:
         """Stop the Pod for good: it is being deleted, or has been."""
         if self.stage == "syncing":
             self.stage = "terminating"
-            if self._steps is not None and self._is_cancellable:
+            if self._steps is not None and self.is_cancellable:
                 self._steps.close()
                 self._steps = None
         if self.stage == "finished":
@@ -268,7 +288,8 @@ class PodWorker:
         for name, probes in self.probes.items():
             probes.observe(containers.get(name))
 
-    def _compute_status(self, *, is_terminal: bool = False) -> Object:
+    def report(self, *, is_terminal: bool = False) -> Object:
+        """Work out the status, write it where it differs, and return it."""
         old = self.writer.status
         if old is None:
             old = self.pod.get("status") or {}
@@ -282,8 +303,9 @@ class PodWorker:
             self.node.clock_ns,
             is_terminal,
             self.is_deleting,
+            () if self.resizing is None else self.resizing.conditions,
         )
-        status = compute_status(self.pod, self.facts, self.writer.with_foreign_conditions(old), seen)
+        status = compute_status(self.given_pod, self.facts, self.writer.with_foreign_conditions(old), seen)
         self.writer.set(status)
         return status
 
@@ -326,7 +348,9 @@ class PodWorker:
             self.request_sync()
 
     def _sync_pod(self) -> Sequence:
-        status = self._compute_status()
+        if self.resizing is not None:
+            observe_resize(self, self.resizing)
+        status = self.report()
         if status["phase"] in TERMINAL_PHASES:
             self.stage = "terminating"
             return None
@@ -334,103 +358,38 @@ class PodWorker:
             if not is_container_ready(status, name):
                 probes.trigger_readiness()
         if self.volumes is _NO_VOLUMES and self.facts.volumes:
-            self._is_cancellable = True
+            self.is_cancellable = True
             problem = yield from mount_volumes(self)
-            self._is_cancellable = False
+            self.is_cancellable = False
             if problem is not None:
-                return _RETRY_NS
+                return RETRY_NS
         if self.facts.has_probes and self.probes is _NO_PROBES:
             self._add_probes()
         actions = compute_pod_actions(self.facts, self.sandbox, self.probes, is_deleting=self.is_deleting)
-        if not (actions.start or actions.kill or actions.kill_pod):
+        if not (actions.start or actions.kill or actions.kill_pod or actions.resize):
             return None
-        self._has_changed_runtime = False
-        retry_ns = yield from self._act(actions)
-        if not self._has_changed_runtime:
+        self.has_changed_runtime = False
+        retry_ns = yield from act(self, actions)
+        if not self.has_changed_runtime:
             return retry_ns
         # Seen anew at once; the relist's word of what has changed comes besides, and readiness is then probed again.
         if retry_ns is not None or self.probes:
             self.sync_at_relist()
         return 0 if retry_ns is None else retry_ns
 
-    def _act(self, actions: PodActions) -> Sequence:
-        """Do what was planned; returns None for success or after how long to try again."""
-        # The back-off looks at the last exited container that this sync has seen: not at one that it kills itself.
-        killed = {kill.facts.name: kill.record.previous for kill in actions.kill}
-        if actions.kill_pod:
-            yield from self._kill_pod()
-            if not actions.create_sandbox:
-                return None
-        else:
-            self._is_cancellable = True
-            for kill in actions.kill:
-                yield from self.kill(kill)
-            self._is_cancellable = False
-        if actions.create_sandbox:
-            problem = yield from start_sandbox(self)
-            if problem is not None:
-                return _RETRY_NS
-            self._has_changed_runtime = True
-        waits: list[int] = []
-        has_failed = False
-        for facts in actions.start:
-            record = self.sandbox.containers.get(facts.name) if self.sandbox is not None else None
-            if self.stage != "syncing":
-                return None
-            wait_ns = self._backoff_wait_ns(facts, killed.get(facts.name) if facts.name in killed else record)
-            if wait_ns is not None:
-                waits.append(wait_ns)
-            else:
-                reason = yield from self._start(facts)
-                if reason is None:
-                    self._has_changed_runtime = True
-                    continue
-                has_failed = True
-            if facts.role == "init":
-                break
-        if has_failed:
-            return _RETRY_NS
-        return min(*waits, _RESYNC_NS) if waits else None
-
-    def _start(self, facts: ContainerFacts) -> Sequence:
-        ensures_part = any("subPath" in mount for mount in facts.spec.get("volumeMounts") or ())
-        if ensures_part and self.parts is _NO_VOLUMES:
-            self.parts = {}
-        reason = yield from start_container(self, facts)
-        if reason is not None:
-            self._remember(facts.name, reason)
-        elif self.reasons:
-            self._forget(facts.name)
-        return reason
-
-    def _remember(self, name: str, reason: Reason) -> None:
+    def remember(self, name: str, reason: Reason) -> None:
+        """A container doesn't run for this reason."""
         self.reasons = {**self.reasons, name: reason}
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
+        """The container runs."""
         left = {other: reason for other, reason in self.reasons.items() if other != name}
         self.reasons = left or _NO_REASONS
 
-    def _backoff_wait_ns(self, facts: ContainerFacts, record: ContainerRecord | None) -> int | None:
-        """How long the container still has to wait before it is started again; None when it may start now.
-
-        Upstream: kuberuntime_manager.go:doBackOff @v1.36
-        """
-        if record is None or record.state != "exited":
-            return None
-        if self.backoff is None:
-            self.backoff = Backoff()
-        backoff = self.backoff
-        key = f"{facts.name}/{facts.image}"
-        now_ns = self.node.loop.now_ns
-        if not backoff.is_waiting(key, record.finished_at_ns, now_ns):
-            backoff.count(key, record.finished_at_ns, now_ns)
-            return None
-        delay_ns = backoff.delay_ns(key)
-        text = f"Back-off restarting failed container {facts.name} in pod {self.formatted()}"
-        self.event("Warning", "BackOff", text, facts.field_path)
-        message = f"back-off {go_seconds(delay_ns)} restarting failed container={facts.name} pod={self.formatted()}"
-        self._remember(facts.name, Reason("CrashLoopBackOff", message))
-        return record.finished_at_ns + delay_ns - now_ns
+    def ensure_parts(self) -> None:
+        """Parts of volumes are going to be noted."""
+        if self.parts is _NO_VOLUMES:
+            self.parts = {}
 
     def _add_probes(self) -> None:
         now_ns = self.node.loop.now_ns
@@ -453,29 +412,18 @@ class PodWorker:
     def kill(self, kill: Kill) -> Sequence:
         """Steps that stop one container."""
         yield from kill_container(self, kill, grace_of(self, kill))
-        self._has_changed_runtime = True
-
-    def _kill_pod(self) -> Sequence:
-        sandbox = self.sandbox
-        if sandbox is None:
-            return
-        yield from kill_all(self)
-        if sandbox.is_ready:
-            yield lambda on_done: self.node.runtime.stop_sandbox(self.uid, on_done)
-            self._has_changed_runtime = True
-            if not self.pod["spec"].get("hostNetwork"):
-                self.node.addresses.give_back(sandbox.ip)
+        self.has_changed_runtime = True
 
     def _sync_terminating(self) -> Sequence:
-        self._compute_status()
+        self.report()
         for probes in self.probes.values():
             probes.stop_restarting()
-        yield from self._kill_pod()
+        yield from kill_pod(self)
         for probes in self.probes.values():
             probes.stop()
         self.stage = "terminated"
         self.node.forget_resources(self)
-        self._compute_status(is_terminal=True)
+        self.report(is_terminal=True)
         return None
 
     def _sync_terminated(self) -> None:
@@ -488,7 +436,7 @@ class PodWorker:
         if self.is_gone:
             self.node.handle_finished(self)
             return
-        self.writer.set(compute_end(self.writer.status or self._compute_status(is_terminal=True), self.facts))
+        self.writer.set(compute_end(self.writer.status or self.report(is_terminal=True), self.facts))
         self._facts = None
 
     def wake_probes(self, name: str) -> None:

@@ -39,6 +39,7 @@ class ContainerRecord:
         "name",
         "previous",
         "reason",
+        "resources",
         "skew_ns",
         "started_at_ns",
         "state",
@@ -60,6 +61,8 @@ class ContainerRecord:
         self.exit_code = 0
         self.reason = ""
         self.message = ""
+        # What it was started with, or given since; None where nobody has said.
+        self.resources: Object | None = None
         self.handle: Any = None
         self.previous: ContainerRecord | None = None
 
@@ -168,6 +171,10 @@ class Runtime(Protocol):
 
     def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
         """SIGTERM, then SIGKILL after the grace; `on_done(None)` once it has ended."""
+        ...
+
+    def update_container(self, record: ContainerRecord, limit_bytes: int, on_done: OnDone) -> None:
+        """Give a container that runs another memory limit, 0 for none; `on_done(None)` when it has it."""
         ...
 
     def execute(self, record: ContainerRecord, command: Sequence[str], timeout_ns: int, on_done: OnDone) -> None:

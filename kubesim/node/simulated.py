@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SANDBOX_START_NS: Final = 110 * MILLISECOND
 CONTAINER_CREATE_NS: Final = 12 * MILLISECOND
 CONTAINER_START_NS: Final = 55 * MILLISECOND
+# From the status that a resize is under way to the one that it is through there are 20 to 35 ms, there.
+CONTAINER_UPDATE_NS: Final = 20 * MILLISECOND
 # From the end of the last container to the final status, there.
 SANDBOX_STOP_NS: Final = 120 * MILLISECOND
 # An exec probe's round trip, there.
@@ -282,6 +284,19 @@ class SimRuntime:
             record.is_unready = True
         elif how == "crashes":
             process.after(_BREAKS_AFTER_NS, lambda: process.exit(1))
+
+    def update_container(self, record: ContainerRecord, limit_bytes: int, on_done: OnDone) -> None:
+        """See `Runtime`."""
+        self.gate.post(CONTAINER_UPDATE_NS, self._container_updated, (record, limit_bytes, on_done))
+
+    def _container_updated(self, call: tuple[ContainerRecord, int, OnDone]) -> None:
+        record, limit_bytes, on_done = call
+        container = self._of(record)
+        if self._is_down:
+            return
+        if container is not None and container.process is not None:
+            container.process.limit_memory(limit_bytes)
+        on_done(None)
 
     def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
         """See `Runtime`."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kubesim.api import quantity
 from kubesim.api.timestamps import to_time
 from kubesim.node.env import EnvError, EnvSources, make_environment
 from kubesim.node.hooks import run_hook
 from kubesim.node.images import ensure_image
 from kubesim.node.plan import Kill
 from kubesim.node.pod_conditions import with_sandbox_ready
+from kubesim.node.resizing import memory_limit
 from kubesim.node.runtime import ContainerConfig, ContainerRecord, RuntimeFailure
 from kubesim.node.status import Reason
 from kubesim.node.volumes import ClaimError, MountError, NotAttachedError, mount_volume, mounts_of
@@ -129,7 +129,7 @@ def _environment(worker: PodWorker, container: Object) -> Any:
         node.config.address,
         node.config.allocatable,
     )
-    return make_environment(worker.pod, container, sources)
+    return make_environment(worker.given_pod, container, sources)
 
 
 def _refuse_config(worker: PodWorker, facts: ContainerFacts, why: str) -> Reason:
@@ -169,13 +169,13 @@ def start_container(worker: PodWorker, facts: ContainerFacts) -> Sequence:
         of = f'(pod: "{worker.formatted()}", container: {facts.name})'
         return _refuse_config(worker, facts, f"container's runAsUser breaks non-root policy {of}")
     mounts = mounts_of(facts.spec, worker.volumes, worker.parts)
-    limit = ((facts.spec.get("resources") or {}).get("limits") or {}).get("memory")
-    limit_bytes = quantity.value(limit) if limit is not None else 0
+    limit_bytes = memory_limit(facts.resources)
     config = ContainerConfig(facts.spec, image, attempt, env, mounts, limit_bytes, facts.role)
     record: Any = yield lambda on_done: runtime.create_container(worker.pod, config, on_done)
     if isinstance(record, RuntimeFailure):
         worker.event("Warning", "Failed", f"Error: {record.text}", facts.field_path)
         return Reason("CreateContainerError", record.text)
+    record.resources = facts.resources
     worker.event("Normal", "Created", "Container created", facts.field_path)
     failure: Any = yield lambda on_done: runtime.start_container(worker.uid, record, on_done)
     if failure is not None:

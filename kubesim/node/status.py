@@ -23,6 +23,7 @@ from kubesim.node.pod_conditions import (
     initialized_outcome,
     ready_outcome,
 )
+from kubesim.node.resizing import RESIZE_CONDITIONS, pod_resources_shown, resources_shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +47,8 @@ class Observation(NamedTuple):
     """What a status is computed from, beside the Pod and its status before.
 
     `reasons` and `probes` are by container name; `host_ip` is the node's address; `is_terminal` says that no container
-    will be started any more; `is_deleting` that the Pod has a deletionTimestamp.
+    will be started any more; `is_deleting` that the Pod has a deletionTimestamp; `resize_conditions` are those of a
+    resize that is not through.
     """
 
     sandbox: PodSandbox | None
@@ -56,6 +58,7 @@ class Observation(NamedTuple):
     now_ns: int
     is_terminal: bool = False
     is_deleting: bool = False
+    resize_conditions: Sequence[Object] = ()
 
 
 def terminated_state(record: ContainerRecord, messages_max: int = _MESSAGES_MAX) -> Object:
@@ -150,7 +153,7 @@ def compute_container_status(
         resources = facts.spec.get("resources") or {}
         if resources.get("requests"):
             status["allocatedResources"] = resources["requests"]
-        status["resources"] = resources
+        status["resources"] = resources_shown(resources, record)
         status["user"] = _USER
     if facts.mounts is not None:
         status["volumeMounts"] = facts.mounts
@@ -195,6 +198,8 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
         ]
     phase = _phase(facts, statuses, old, seen)
     conditions = old.get("conditions") or ()
+    if any(each["type"] in RESIZE_CONDITIONS for each in conditions):
+        conditions = [each for each in conditions if each["type"] not in RESIZE_CONDITIONS]
     containers_ready = containers_ready_outcome(facts, statuses, phase)
     gates = spec.get("readinessGates") or ()
     outcomes = (
@@ -204,7 +209,11 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
         containers_ready,
         TRUE,
     )
-    status: Object = {"phase": phase, "conditions": compute_conditions(conditions, outcomes, generation, now)}
+    conditions = compute_conditions(conditions, outcomes, generation, now)
+    if seen.resize_conditions and not seen.is_terminal:
+        foreign = len(conditions) - len(outcomes)
+        conditions = [*conditions[:foreign], *seen.resize_conditions, *conditions[foreign:]]
+    status: Object = {"phase": phase, "conditions": conditions}
     if generation:
         status["observedGeneration"] = generation
     if old.get("phase") == phase:
@@ -221,6 +230,9 @@ def compute_status(pod: Object, facts: PodFacts, old: Object, seen: Observation)
     if "qosClass" in old:
         status["qosClass"] = old["qosClass"]
     _set_resources(status, spec)
+    shown, before = status["resources"], old.get("resources")
+    if before and shown != before and phase == "Running" == old.get("phase") and seen.sandbox is not None:
+        status["resources"] = pod_resources_shown(facts, spec, seen.sandbox.containers, before)
     return status
 
 

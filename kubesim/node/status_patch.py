@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubesim.api.memo import IdentitiesMemo
 from kubesim.node.phase import TERMINAL_PHASES
-from kubesim.node.pod_conditions import KUBELET_CONDITIONS
+from kubesim.node.pod_conditions import KUBELET_CONDITIONS, OWN_CONDITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,22 +45,22 @@ def _changed_conditions(old: Sequence[Object], new: Sequence[Object]) -> list[Ob
     patch: list[Object] = []
     for condition in new:
         kind = condition["type"]
-        if kind not in KUBELET_CONDITIONS:
+        if kind not in OWN_CONDITIONS:
             continue
         other = before.pop(kind, None)
         if other is None:
             patch.append(condition)
         elif other is not condition and other != condition:
             patch.append({**_changed_members(other, condition), "type": kind})
-    patch.extend({"type": kind, "$patch": "delete"} for kind in before if kind in KUBELET_CONDITIONS)
+    patch.extend({"type": kind, "$patch": "delete"} for kind in before if kind in OWN_CONDITIONS)
     return patch
 
 
 def _order(old: Sequence[Object], new: Sequence[Object]) -> list[Object]:
     """All conditions that there will be, foreign ones first, as `$setElementOrder` wants them."""
-    foreign = [condition["type"] for condition in old if condition["type"] not in KUBELET_CONDITIONS]
-    own = [condition["type"] for condition in new if condition["type"] in KUBELET_CONDITIONS]
-    if not foreign and len(own) == len(_OWN_ORDER):
+    foreign = [condition["type"] for condition in old if condition["type"] not in OWN_CONDITIONS]
+    own = [condition["type"] for condition in new if condition["type"] in OWN_CONDITIONS]
+    if not foreign and len(own) == len(_OWN_ORDER) and own[0] == KUBELET_CONDITIONS[0]:
         return _OWN_ORDER
     return [{"type": kind} for kind in (*foreign, *own)]
 

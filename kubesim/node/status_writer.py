@@ -12,7 +12,7 @@ from kubesim.api.memo import IdentitiesMemo
 from kubesim.api.requests import Options, delete, patch
 from kubesim.errors import ApiError
 from kubesim.node.phase import TERMINAL_PHASES
-from kubesim.node.pod_conditions import KUBELET_CONDITIONS
+from kubesim.node.pod_conditions import OWN_CONDITIONS
 from kubesim.node.status_patch import compute_status_patch, with_condition
 from kubesim.sim.loop import SECOND
 
@@ -28,10 +28,10 @@ _RETRY_NS: Final = 10 * SECOND
 
 
 def _join_conditions(api: Sequence[Object], mine: Sequence[Object]) -> Sequence[Object]:
-    foreign = [item for item in api if item["type"] not in KUBELET_CONDITIONS]
-    if not foreign and all(item["type"] in KUBELET_CONDITIONS for item in mine):
+    foreign = [item for item in api if item["type"] not in OWN_CONDITIONS]
+    if not foreign and all(item["type"] in OWN_CONDITIONS for item in mine):
         return mine
-    return [*foreign, *(item for item in mine if item["type"] in KUBELET_CONDITIONS)]
+    return [*foreign, *(item for item in mine if item["type"] in OWN_CONDITIONS)]
 
 
 _joined_conditions: IdentitiesMemo[Sequence[Object]] = IdentitiesMemo(_join_conditions)

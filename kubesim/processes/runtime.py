@@ -235,6 +235,10 @@ class ProcessRuntime:
         for on_done in calls:
             self._loop.post(0, on_done, None)
 
+    def update_container(self, record: ContainerRecord, limit_bytes: int, on_done: OnDone) -> None:  # noqa: ARG002
+        """See `Runtime`; no limit is held here."""
+        self._loop.post(0, on_done, None)
+
     def stop_container(self, record: ContainerRecord, grace_ns: int, on_done: OnDone) -> None:
         container: Container | None = record.handle
         if container is None or record.state == "exited":

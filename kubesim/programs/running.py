@@ -166,6 +166,10 @@ class RunningProcess:
         if self._limit_bytes and total_bytes > self._limit_bytes:
             self._end(Ending(EXIT_KILLED, "OOMKilled"))
 
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Another limit from now on, 0 for none; it is held against what the program uses next."""
+        self._limit_bytes = limit_bytes
+
     def exit(self, code: int) -> None:
         self._end(Ending(code, "Error" if code else "Completed"))
 

@@ -43,6 +43,7 @@ _TAINTS = "kubesim.controllers.taint_eviction"
 _BINDER = "kubesim.controllers.persistent_volume_binder"
 _SCHEDULER = "kubesim.scheduler.scheduler"
 _STATUS = "kubesim.node.status"
+_ACTING = "kubesim.node.acting"
 _WORKER = "kubesim.node.pod_worker"
 _WRITER = "kubesim.node.status_writer"
 _KUBELET = "kubesim.node.kubelet"
@@ -367,7 +368,7 @@ MUTANTS = (
     _mutant(
         "noBackOff",
         "a kubelet starts a container that keeps ending again at once",
-        (_WORKER, "        if not backoff.is_waiting(key, record.finished_at_ns, now_ns):\n", "        if True:\n"),
+        (_ACTING, "    if not backoff.is_waiting(key, record.finished_at_ns, now_ns):\n", "    if True:\n"),
     ),
     _mutant(
         "deletesEarly",

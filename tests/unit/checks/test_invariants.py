@@ -22,7 +22,7 @@ from kubesim.checks import INVARIANTS, Checks
 from kubesim.cluster import Cluster, ready
 from kubesim.faults import Disturbance, arm
 from kubesim.faults.arguments import Duration, NodeName, Shortage
-from kubesim.node.pod_worker import PodWorker
+from kubesim.node import acting
 from kubesim.testing.builders import container, deployment, pod, service, statefulset
 
 PROGRAMS = {
@@ -294,7 +294,7 @@ def test_a_container_that_is_started_without_waits_is_told(monkeypatch):
     _, checks = watch(row)
     assert checks.violations == []
 
-    monkeypatch.setattr(PodWorker, "_backoff_wait_ns", lambda *_: None)
+    monkeypatch.setattr(acting, "backoff_wait_ns", lambda *_: None)
     _, checks = watch(row)
 
     assert "container main is started 7 times in" in checks.violation.text

@@ -63,7 +63,9 @@ class World:
             network = fabric.open(fabric.attach(address, name, is_node=True), "")
             client = self.connect(f"system:node:{name}")
             self.runtimes[name] = runtime
-            self.kubelets[name] = Kubelet(self.loop, client, stream, config, runtime, network, self.caches)
+            self.kubelets[name] = Kubelet(
+                self.loop, client, stream, config, runtime, network, self.caches, machine=runtime
+            )
             self.kubelets[name].start()
         self.writes = []
         watching = Informer(self.loop, self.client, POD)
