@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from kubesim.api.container_totals import total_of_containers
+from kubesim.api.effective_requests import effective_spec
 from kubesim.api.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD
 from kubesim.api.objects import Object, labels_of
 from kubesim.api.quantity import milli
@@ -53,6 +54,18 @@ class _Node:
 
 
 @final
+class _Placed:
+    """A Pod's node, what it is counted with there, and the spec that this was read off."""
+
+    __slots__ = ("asked", "node", "spec")
+
+    def __init__(self, node: str, asked: dict[str, int], spec: Object) -> None:
+        self.node = node
+        self.asked = asked
+        self.spec = spec
+
+
+@final
 class NodesFit:
     """What a node says of itself may have changed in the last moments, unknown to the scheduler. Upstream: pkg/
     scheduler/framework/plugins, pkg/scheduler/backend/cache:AssumePod @v1.36"""
@@ -65,7 +78,7 @@ class NodesFit:
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
-        self._placed: dict[str, tuple[str, dict[str, int]]] = {}
+        self._placed: dict[str, _Placed] = {}
 
     def attach(self, scene: Scene) -> None:
         """Count what is on each node; judge each binding."""
@@ -96,11 +109,15 @@ class NodesFit:
             self._take_away(uid)
             return
         name = pod["spec"].get("nodeName")
-        if not name or uid in self._placed:
+        spec = effective_spec(pod)
+        if uid in self._placed:
+            self._lower(self._placed[uid], spec)
             return
-        asked = {resource: milli(text) for resource, text in total_of_containers(pod["spec"], "requests").items()}
+        if not name:
+            return
+        asked = _asked(spec)
         node = self._nodes.setdefault(name, _Node(None))
-        self._placed[uid] = (name, asked)
+        self._placed[uid] = _Placed(name, asked, spec)
         if write.verb == "bound":
             problem = self._problem(node, pod, asked)
             if problem and not self._scene.has_lost_replies():
@@ -109,12 +126,24 @@ class NodesFit:
         for resource, number in asked.items():
             node.used[resource] = node.used.get(resource, 0) + number
 
+    def _lower(self, placed: _Placed, spec: Object) -> None:
+        """A Pod that has been resized counts for less where it has less; for more it doesn't: who binds the next one
+        may not have seen it yet."""
+        if placed.spec is spec:
+            return
+        placed.spec = spec
+        used = self._nodes[placed.node].used
+        for resource, number in _asked(spec).items():
+            if number < placed.asked.get(resource, 0):
+                used[resource] -= placed.asked[resource] - number
+                placed.asked[resource] = number
+
     def _take_away(self, uid: str) -> None:
         placed = self._placed.pop(uid, None)
         if placed is not None:
-            node = self._nodes[placed[0]]
+            node = self._nodes[placed.node]
             node.pods.pop(uid, None)
-            for resource, number in placed[1].items():
+            for resource, number in placed.asked.items():
                 node.used[resource] -= number
 
     def _problem(self, node: _Node, pod: Object, asked: dict[str, int]) -> str:
@@ -179,6 +208,10 @@ class NodesFit:
         if problem and self._scene.now_ns - node.changed_ns <= GRACE_NS:
             problem = _rules_out(node.before, pod)
         return problem
+
+
+def _asked(spec: Object) -> dict[str, int]:
+    return {resource: milli(text) for resource, text in total_of_containers(spec, "requests").items()}
 
 
 def _host_ports(pod: Object) -> list[tuple[str, int]]:

@@ -42,6 +42,7 @@ class Event(StrEnum):
     NODE_TAINT = "NodeTaintUpdate"
     POD_ADD = "AssignedPodAdd"
     POD_LABEL = "AssignedPodLabelUpdate"
+    POD_SCALE_DOWN = "AssignedPodScaleDown"
     POD_DELETE = "AssignedPodDelete"
     OWN_UPDATE = "UnscheduledPodUpdate"
     CLAIM_ADD = "PvcAdd"
@@ -55,12 +56,13 @@ class Event(StrEnum):
 
 
 class Happening(NamedTuple):
-    """An event with what hints look at. `old` and `new` are nodes, or profiles of Pods, before and after."""
+    """An event with what hints look at: a node or a Pod's profile now and, where it was another, before."""
 
     event: Event
     old_node: NodeInfo | None = None
     node: NodeInfo | None = None
     pod: PodProfile | None = None
+    old_pod: PodProfile | None = None
     obj: Object | None = None
 
 
@@ -121,6 +123,28 @@ def _offers_more(profile: PodProfile, happening: Happening) -> bool:
     )
 
 
+def asks_for_less(now: PodProfile, before: PodProfile, of: PodProfile | None = None) -> bool:
+    """Whether a Pod asks for less than it did of anything, or of what another Pod asks for.
+
+    Upstream: framework/events.go:extractPodScaleDown, noderesources/fit.go:isSchedulableAfterPodScaleDown @v1.36
+    """
+    new, old = _amounts(now), _amounts(before)
+    wanted = old if of is None else _amounts(of)
+    return any(new.get(name, 0) < old.get(name, 0) for name, amount in wanted.items() if amount)
+
+
+def _amounts(profile: PodProfile) -> dict[str, int]:
+    requests = profile.requests
+    amounts = dict(requests.scalars)
+    amounts |= {"cpu": requests.milli_cpu, "memory": requests.memory, "ephemeral-storage": requests.ephemeral_storage}
+    return amounts
+
+
+def _gives_back(profile: PodProfile, happening: Happening) -> bool:
+    pod, before = happening.pod, happening.old_pod
+    return pod is not None and before is not None and asks_for_less(pod, before, profile)
+
+
 def _frees_port(_profile: PodProfile, happening: Happening) -> bool:
     return happening.pod is not None and bool(happening.pod.host_ports)
 
@@ -173,6 +197,7 @@ HINTS: Final[Mapping[str, Mapping[Event, Hint | None]]] = {
     node_resources_fit.NAME: {
         **_OWN,
         Event.POD_DELETE: None,
+        Event.POD_SCALE_DOWN: _gives_back,
         Event.NODE_ADD: _fits_new_node,
         Event.NODE_ALLOCATABLE: _offers_more,
     },

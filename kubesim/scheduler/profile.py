@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, final
 
 import msgspec
 
+from kubesim.api.effective_requests import effective_spec
 from kubesim.api.objects import Object, controller_of
 from kubesim.api.selectors import NodePredicate, compile_match_labels, compile_node_selector_term
 from kubesim.scheduler.resources import compute_requests
@@ -198,6 +199,9 @@ class PodProfiles:
 
     def of(self, pod: Object) -> PodProfile:
         """The Pod's profile; equal Pods have the same one."""
+        spec = effective_spec(pod)
+        if spec is not pod["spec"]:
+            pod = {**pod, "spec": spec}
         parts = _parts(pod)
         identity = tuple([part if part.__class__ is str else id(part) for part in parts])
         known = self._by_identity.get(identity)
@@ -217,7 +221,7 @@ class PodProfiles:
 
     def relabelled(self, profile: PodProfile, before: Object, pod: Object) -> PodProfile:
         """The profile of a newer version of a Pod that had `profile`; binding adds the node's zone to its labels."""
-        if not has_same_template(before["spec"], pod["spec"]):
+        if not has_same_template(before, pod):
             return self.of(pod)
         key = (profile, tuple((pod["metadata"].get("labels") or {}).items()))
         known = self._relabelled.get(key)
@@ -229,13 +233,16 @@ class PodProfiles:
 
 
 def has_same_template(before: Object, after: Object) -> bool:
-    """Whether two versions of a spec share everything that can change in it while the Pod is on a node."""
-    return before is after or (
-        before["containers"] is after["containers"]
-        and before.get("initContainers") is after.get("initContainers")
-        and before.get("tolerations") is after.get("tolerations")
-        and before.get("resources") is after.get("resources")
+    """Whether two versions of a Pod share everything that can change in its spec while it is on a node, and its
+    requests are those of the spec."""
+    old, new = before["spec"], after["spec"]
+    is_shared = old is new or (
+        old["containers"] is new["containers"]
+        and old.get("initContainers") is new.get("initContainers")
+        and old.get("tolerations") is new.get("tolerations")
+        and old.get("resources") is new.get("resources")
     )
+    return is_shared and effective_spec(before) is old and effective_spec(after) is new
 
 
 _SPEC_FIELDS: Final = (

@@ -33,7 +33,7 @@ from kubesim.client.port import Client, Reply, ignore_reply
 from kubesim.client.recorder import Recorder
 from kubesim.errors import ApiError
 from kubesim.scheduler.cycle import Cycle, Failure
-from kubesim.scheduler.hints import Event, Happening, node_events
+from kubesim.scheduler.hints import Event, Happening, asks_for_less, node_events
 from kubesim.scheduler.nominator import Nominator
 from kubesim.scheduler.plugins.volume_binding import Plan
 from kubesim.scheduler.preemptor import Preemptor
@@ -119,7 +119,9 @@ class Scheduler:
         else:
             uid = pod["metadata"]["uid"]
             if self.snapshot.has_pod(uid):
-                self.snapshot.update_pod(pod)
+                before, after = self.snapshot.update_pod(pod)
+                if before is not after and asks_for_less(after, before):
+                    self._move(Happening(Event.POD_SCALE_DOWN, pod=after, old_pod=before))
                 if old["metadata"].get("labels") != pod["metadata"].get("labels"):
                     self._move(Happening(Event.POD_LABEL, pod=self.snapshot.profiles.of(pod)))
 

@@ -313,23 +313,22 @@ class Snapshot:
         else:
             self._place(info, uid, entry)
 
-    def update_pod(self, pod: Object) -> None:
-        """A Pod on a node has changed, or its binding has been confirmed."""
+    def update_pod(self, pod: Object) -> tuple[PodProfile, PodProfile]:
+        """A Pod on a node has changed, or its binding has been confirmed; returns its profile before, and now."""
         metadata = pod["metadata"]
         uid = metadata["uid"]
         info = self.nodes.get(self._node_of[uid])
         pods = self._homeless[self._node_of[uid]] if info is None else info.pods
         entry = pods[uid]
         terminating = "deletionTimestamp" in metadata
-        before, spec = entry.pod["spec"], pod["spec"]
+        old = entry.profile
         if (
             entry.terminating == terminating
             and entry.pod["metadata"].get("labels") is metadata.get("labels")
-            and (before is spec or has_same_template(before, spec))
+            and has_same_template(entry.pod, pod)
         ):
-            pods[uid] = new_tuple(PodEntry, (pod, entry.profile, terminating))
-            return
-        old = entry.profile
+            pods[uid] = new_tuple(PodEntry, (pod, old, terminating))
+            return old, old
         profile = self.profiles.relabelled(old, entry.pod, pod)
         new = PodEntry(pod, profile, terminating)
         if info is None or (profile is old and entry.terminating == terminating):
@@ -342,6 +341,7 @@ class Snapshot:
         else:
             self._displace(info, uid)
             self._place(info, uid, new)
+        return old, profile
 
     def remove_pod(self, uid: str) -> None:
         """A Pod has left its node: deleted, finished, or not bound after all."""

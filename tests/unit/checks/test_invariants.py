@@ -288,6 +288,34 @@ def test_a_sound_world_is_left_alone_and_a_broken_promise_is_told(row):
     assert row.says in checks.violation.text
 
 
+def test_resizes_break_no_promise():
+    """A Pod takes room that one gives back, one waits for room that is not there, and all of it counts as it is."""
+    cluster = Cluster(records=False, programs=PROGRAMS)
+    checks = Checks(cluster)
+
+    def resize(name, cpu):
+        change = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": cpu}}}]}}
+        cluster.send(patch(POD, "default", name, change, "strategic", "resize"))
+        cluster.run(10)
+
+    with cluster:
+        for name in ("first", "second", "third"):
+            asks = container("app", resources={"requests": {"cpu": "2"}})
+            cluster.create(pod(name, nodeSelector={"kubernetes.io/hostname": "node-1"}, containers=[asks]))
+            cluster.run(10)
+        nowhere = cluster.get("pod/third")["spec"].get("nodeName")
+        resize("second", "3")
+        waiting = cluster.get("pod/second")["status"]["conditions"]
+        resize("second", "1")
+        resize("first", "1")
+        there = cluster.get("pod/third")["status"]["phase"]
+        checks.converge()
+
+    assert (nowhere, there) == (None, "Running")
+    assert [each["type"] for each in waiting if each.get("reason") == "Deferred"] == ["PodResizePending"]
+    assert checks.violations == []
+
+
 def test_a_container_that_is_started_without_waits_is_told(monkeypatch):
     """The kubelet's own back-off is sound; a kubelet without it is not."""
     row = Row("restartsBackOff", crashing, crashing, "is started")

@@ -140,6 +140,36 @@ def test_a_deleted_pod_makes_room() -> None:
     assert cluster.pod("second")["spec"]["nodeName"] == "n1"
 
 
+def test_a_pod_counts_for_all_that_it_asks_for_and_has() -> None:
+    """A resize takes room as soon as it is asked for, and gives room back when the node says that it is through.
+
+    Upstream: component-helpers/resource/helpers.go:determineEffectiveRequests, noderesources/fit.go @v1.36
+    """
+    cluster = Cluster(make_node("n1", cpu="2"))
+    cluster.add_pod("first", cpu="500m")
+    cluster.after(SECOND)
+    requests = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "1900m"}}}]}}
+    cluster.do(patch(POD, "default", "first", requests, "strategic", "resize"))
+    cluster.after(SECOND)
+    cluster.add_pod("second", cpu="1")
+    cluster.after(SECOND)
+    refused = cluster.condition("second")["message"]
+
+    requests = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "600m"}}}]}}
+    has = {"name": "main", "resources": {"requests": {"cpu": "1500m"}}, "allocatedResources": {"cpu": "600m"}}
+    has |= {"state": {"running": {"startedAt": None}}, "image": "i", "imageID": "", "ready": True, "restartCount": 0}
+    cluster.do(patch(POD, "default", "first", {"status": {"containerStatuses": [has]}}, "merge", "status"))
+    cluster.do(patch(POD, "default", "first", requests, "strategic", "resize"))
+    cluster.after(20 * SECOND)
+    before = cluster.pod("second")["spec"].get("nodeName")
+    has["resources"] = {"requests": {"cpu": "600m"}}
+    cluster.do(patch(POD, "default", "first", {"status": {"containerStatuses": [has]}}, "merge", "status"))
+    cluster.after(20 * SECOND)
+
+    assert refused.startswith("0/1 nodes are available: 1 Insufficient cpu.")
+    assert (before, cluster.pod("second")["spec"].get("nodeName")) == (None, "n1")
+
+
 def test_gated_pods_wait_for_their_gates() -> None:
     """A Pod with a scheduling gate is not considered until the gate is taken away."""
     cluster = Cluster(make_node("n1"))
