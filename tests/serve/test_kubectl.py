@@ -275,6 +275,38 @@ def test_debug(kubectl):
     assert (added["phase"], kubectl.table("get pods")[0]["READY"]) == ("Running", "1/1")
 
 
+def test_resize(kubectl):
+    """A Pod that runs gets more; what its node can never give is refused, and what it cannot give now waits."""
+
+    def resize(cpu):
+        change = {"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": cpu}}}]}}
+        return kubectl.start("patch", "pod", "p", "--subresource", "resize", "-p", json.dumps(change))
+
+    for name in ("p", "other"):
+        main = {"name": "main", "image": "nginx:1", "resources": {"requests": {"cpu": "100m"}}}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}}
+        kubectl("apply -f -", json.dumps({**pod, "spec": {"nodeName": "node-1", "containers": [main]}}))
+    kubectl("wait --for=condition=Ready pod --all --timeout=60s")
+    done = resize("200m")
+    kubectl.settle()
+    given = json.loads(kubectl("get pod p -o json"))
+    never, plain = resize("1000"), kubectl.start("set", "resources", "pod", "p", "--requests=cpu=1")
+    resize(kubectl("get node node-1 -o jsonpath={.status.allocatable.cpu}"))
+    kubectl.settle()
+    waiting = json.loads(kubectl("get pod p -o json"))["status"]
+
+    assert (done.stdout, done.stderr) == ("pod/p patched\n", "")
+    assert given["metadata"]["generation"] == given["status"]["observedGeneration"] == 2
+    status = given["status"]["containerStatuses"][0]
+    assert (status["resources"], status["restartCount"]) == ({"requests": {"cpu": "200m"}}, 0)
+    assert 'pods "p" is forbidden: node didn\'t have enough allocatable resources: cpu, requested: 1000' in never.stderr
+    assert "spec: Forbidden: pod updates may not change fields other than" in plain.stderr
+    assert [each["type"] for each in waiting["conditions"] if each.get("reason") == "Deferred"] == ["PodResizePending"]
+    assert waiting["containerStatuses"][0]["allocatedResources"] == {"cpu": "200m"}
+    reasons = [row["REASON"] for row in kubectl.table("get events") if row["REASON"].startswith("Resize")]
+    assert sorted(reasons) == ["ResizeCompleted", "ResizeDeferred", "ResizeStarted"]
+
+
 def test_port_forward(web):
     """A local port leads to the program in a Pod."""
     line = [*web._line, "port-forward", "deployment/web", ":80"]
