@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kubesim.api.objects import Object, labels_of
+from kubesim.api.objects import Key, Object, key_of, labels_of
 from kubesim.api.selectors import compile_selector
 from kubesim.checks.invariant import subject_of
 from kubesim.checks.looking import FINISHED, controller_uid, is_active, is_ready
@@ -18,6 +18,7 @@ from kubesim.node.simulated import SimRuntime
 
 # What comes and goes by itself and is nobody's desired state.
 _UNASKED = ("events", "events.events.k8s.io", "leases.coordination.k8s.io")
+_ENDPOINTS_CONTROLLER = "endpointslice-controller"
 
 
 class Divergence(NamedTuple):
@@ -33,6 +34,16 @@ def find_divergence(cluster: Cluster) -> Divergence | None:
         for found in look(cluster):
             return found
     return None
+
+
+def has_given_up_endpoints(cluster: Cluster, service: Key) -> bool:
+    """Whether the EndpointSlice controller has failed at the Service so often that it waits for something to change.
+
+    A cache of EndpointSlices that stands still for minutes brings it there.
+    Upstream: pkg/controller/endpointslice/endpointslice_controller.go:handleErr @v1.36
+    """
+    controller = cluster.controller_manager.controllers.get(_ENDPOINTS_CONTROLLER)
+    return controller is not None and any(service in worker.queue.given_up for worker in controller.workers)
 
 
 def _nodes(cluster: Cluster) -> Iterator[Divergence]:
@@ -157,7 +168,7 @@ def _endpoints(cluster: Cluster) -> Iterator[Divergence]:
             if is_active(pod) and is_ready(pod) and selects(labels_of(pod))
         )
         found = sorted(listed.get((namespace, name), ()))
-        if found != wanted:
+        if found != wanted and not has_given_up_endpoints(cluster, key_of(service)):
             yield Divergence(subject_of(service), f"lists the endpoints {found}; the ready Pods are {wanted}")
 
 

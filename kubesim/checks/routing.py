@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-from kubesim.api.objects import labels_of
+from kubesim.api.objects import key_of, labels_of
 from kubesim.api.selectors import compile_selector
+from kubesim.checks.desired import has_given_up_endpoints
 from kubesim.checks.invariant import Scene
 from kubesim.checks.pod_book import PodEntry
 from kubesim.network.endpoints import Backend
@@ -70,13 +71,15 @@ class RoutedToReady:
         return self._scene.now_ns - went_ns < _BACKOFF_NS_MAX and self._scene.was_disturbed(went_ns)
 
     def _is_last_resort(self, entry: PodEntry) -> bool:
-        """Whether a Service that lists unready Pods, or has no ready ones, selects the Pod."""
+        """Whether a Service selects the Pod that lists unready Pods, has no ready ones, or is given up."""
         namespace, labels = entry.pod["metadata"]["namespace"], labels_of(entry.pod)
         for service in self._scene.cluster.list("services", namespace):
             selector = service["spec"].get("selector")
             if not selector or not compile_selector({"matchLabels": selector})(labels):
                 continue
             if service["spec"].get("publishNotReadyAddresses"):
+                return True
+            if has_given_up_endpoints(self._scene.cluster, key_of(service)):
                 return True
             selects = compile_selector({"matchLabels": selector})
             if not entry.is_active and not any(

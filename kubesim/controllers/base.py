@@ -188,7 +188,7 @@ class Runner:
             if self._on_error is not None:
                 self._on_error(key, error)
             if self._retries and queue.failures(key) >= self._retries:
-                queue.forget(key)
+                queue.give_up(key)
             elif not isinstance(error, TerminalError):
                 queue.add_rate_limited(key)
         elif result is not None and result.after_ns > 0:

@@ -7,7 +7,10 @@ import pytest
 from kubesim.checks import INVARIANTS, Checks, await_convergence, invariant
 from kubesim.cluster import Cluster, ready
 from kubesim.errors import UserError
-from kubesim.testing.builders import deployment
+from kubesim.faults import Disturbance, arm
+from kubesim.faults.arguments import Duration, KindName, Watches
+from kubesim.sim.loop import SECOND
+from kubesim.testing.builders import deployment, service
 
 
 def test_a_sound_cluster_breaks_nothing_and_comes_to_rest():
@@ -22,6 +25,37 @@ def test_a_sound_cluster_breaks_nothing_and_comes_to_rest():
 
         assert await_convergence(cluster) is None
         assert checks.violations == []
+
+
+def ready_endpoints(cluster):
+    """The addresses that the slices of `web` call ready."""
+    slices = [each for each in cluster.list("endpointslices") if each["metadata"]["name"].startswith("web-")]
+    endpoints = [each for piece in slices for each in piece["endpoints"] if each["conditions"]["ready"]]
+    return {address for each in endpoints for address in each["addresses"]}
+
+
+def test_a_service_that_was_given_up_is_kubernetes_own_way():
+    """Its slices stay behind without an alarm, and follow when a Pod changes again."""
+    with Cluster(records=False) as cluster:
+        cluster.create(deployment("web", replicas=3))
+        cluster.create(service("web", target_port=8080))
+        cluster.until(ready("deployment/web"))
+        watches = Watches(of=KindName("endpointslice"))
+        skipped = Disturbance(fault="skipEvents", argument=watches, at=Duration(0), lasts=Duration(300 * SECOND))
+        arm(cluster, (skipped,))
+        for _ in range(3):
+            cluster.restart_rollout("deployment/web")
+            cluster.run(40)
+        cluster.run(200)
+        addresses = {pod["status"]["podIP"] for pod in cluster.pods_of("deployment/web")}
+        before = ready_endpoints(cluster)
+        verdict = await_convergence(cluster)
+        cluster.delete(f"pod/{cluster.pods_of('deployment/web')[0]['metadata']['name']}")
+        cluster.run(60)
+
+        assert before != addresses
+        assert verdict is None
+        assert ready_endpoints(cluster) == {pod["status"]["podIP"] for pod in cluster.pods_of("deployment/web")}
 
 
 def test_an_unknown_invariant_is_an_error_that_names_the_nearest():

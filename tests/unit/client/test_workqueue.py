@@ -125,6 +125,18 @@ def test_failures_back_off_and_success_forgets_them(loop):
     assert queue.failures("k") == 0
 
 
+def test_a_key_that_is_given_up_stays_so_until_it_succeeds(loop):
+    """Nobody else comes back to it: being added is not enough to be well again."""
+    queue = WorkQueue(loop)
+    queue.add_rate_limited("k")
+    queue.give_up("k")
+    queue.add("k")
+    counts = queue.failures("k"), [*queue.given_up]
+    queue.forget("k")
+
+    assert (counts, [*queue.given_up]) == ((0, ["k"]), [])
+
+
 def test_all_retries_of_a_queue_share_a_limit(loop):
     """Ten a second after the first hundred, whatever the keys' own back-offs say."""
     queue = WorkQueue(loop)
