@@ -43,7 +43,7 @@ def has_given_up_endpoints(cluster: Cluster, service: Key) -> bool:
     Upstream: pkg/controller/endpointslice/endpointslice_controller.go:handleErr @v1.36
     """
     controller = cluster.controller_manager.controllers.get(_ENDPOINTS_CONTROLLER)
-    return controller is not None and any(service in worker.queue.given_up for worker in controller.workers)
+    return controller is not None and any(worker.queue.has_given_up(service) for worker in controller.workers)
 
 
 def _nodes(cluster: Cluster) -> Iterator[Divergence]:

@@ -23,7 +23,17 @@ _RETRY_BURST = 100
 class WorkQueue:
     """A deduplicating queue with delays and back-off on the loop's clock. `on_ready` is told when a key waits."""
 
-    __slots__ = ("_backoff", "_delayed", "_dirty", "_loop", "_processing", "_queue", "_retries", "given_up", "on_ready")
+    __slots__ = (
+        "_backoff",
+        "_delayed",
+        "_dirty",
+        "_given_up",
+        "_loop",
+        "_processing",
+        "_queue",
+        "_retries",
+        "on_ready",
+    )
 
     def __init__(self, loop: Loop, backoff: ItemBackoff | None = None) -> None:
         self._loop = loop
@@ -34,7 +44,7 @@ class WorkQueue:
         self._processing: dict[Any, None] = {}
         self._delayed: dict[Any, int] = {}
         # What has used up its retries, and has not succeeded since.
-        self.given_up: dict[Any, None] = {}
+        self._given_up: dict[Any, None] = {}
         self.on_ready: Callable[[], None] | None = None
 
     def __len__(self) -> int:
@@ -81,12 +91,16 @@ class WorkQueue:
     def forget(self, key: Any) -> None:
         """The key succeeded: its next failure starts the back-off anew."""
         self._backoff.forget(key)
-        self.given_up.pop(key, None)
+        self._given_up.pop(key, None)
 
     def give_up(self, key: Any) -> None:
         """The key has failed too often: it is worked on again when somebody adds it, with a back-off from its start."""
         self._backoff.forget(key)
-        self.given_up[key] = None
+        self._given_up[key] = None
+
+    def has_given_up(self, key: Any) -> bool:
+        """Whether nobody will come back to the key by himself, although it has not succeeded."""
+        return key in self._given_up and not (key in self._dirty or key in self._delayed or key in self._processing)
 
     def failures(self, key: Any) -> int:
         """How often in a row the key has been added rate-limited."""

@@ -125,16 +125,21 @@ def test_failures_back_off_and_success_forgets_them(loop):
     assert queue.failures("k") == 0
 
 
-def test_a_key_that_is_given_up_stays_so_until_it_succeeds(loop):
-    """Nobody else comes back to it: being added is not enough to be well again."""
+def test_a_key_is_given_up_while_nobody_adds_it_and_until_it_succeeds(loop):
+    """A failure after that counts from one again."""
     queue = WorkQueue(loop)
     queue.add_rate_limited("k")
+    loop.run_until(loop.next_at_ns())
+    _taken(queue)
     queue.give_up("k")
+    seen = [(queue.failures("k"), queue.has_given_up("k"))]
     queue.add("k")
-    counts = queue.failures("k"), [*queue.given_up]
+    seen.append((queue.failures("k"), queue.has_given_up("k")))
+    _taken(queue)
+    seen.append((queue.failures("k"), queue.has_given_up("k")))
     queue.forget("k")
 
-    assert (counts, [*queue.given_up]) == ((0, ["k"]), [])
+    assert (seen, queue.has_given_up("k")) == ([(0, True), (0, False), (0, True)], False)
 
 
 def test_all_retries_of_a_queue_share_a_limit(loop):
