@@ -63,12 +63,13 @@ class RoutedToReady:
         return False
 
     def _is_put_off(self, entry: PodEntry) -> bool:
-        """Whether the Pod went while components saw the API late, and that is not long enough ago."""
+        """Whether the Pod went while components saw the API late, and the end of that is not long enough ago."""
+        now_ns, was_disturbed = self._scene.now_ns, self._scene.was_disturbed
         went_ns = min(
-            self._scene.now_ns if entry.is_ready else entry.since_ready_ns,
-            self._scene.now_ns if entry.is_active else entry.since_active_ns,
+            now_ns if entry.is_ready else entry.since_ready_ns,
+            now_ns if entry.is_active else entry.since_active_ns,
         )
-        return self._scene.now_ns - went_ns < _BACKOFF_NS_MAX and self._scene.was_disturbed(went_ns)
+        return was_disturbed(went_ns) and was_disturbed(now_ns - _BACKOFF_NS_MAX)
 
     def _is_last_resort(self, entry: PodEntry) -> bool:
         """Whether a Service selects the Pod that lists unready Pods, has no ready ones, or is given up."""
