@@ -308,19 +308,27 @@ class _Server(web.Server):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._silent: dict[int, None] = {}
+        self._silent: dict[Any, asyncio.TimerHandle] = {}
 
     def __call__(self) -> Any:
         """A connection has been made."""
         protocol = super().__call__()
-        number = id(protocol)
-        self._silent[number] = None
-        asyncio.get_running_loop().call_later(_SILENT_MAX_S, self._drop, number, protocol)
+        self._silent[protocol] = asyncio.get_running_loop().call_later(_SILENT_MAX_S, self._drop, protocol)
         return protocol
 
     def heard(self, request: web.BaseRequest) -> None:
         """A whole request has come."""
-        self._silent.pop(id(request.protocol), None)
+        self._wait_no_longer(request.protocol)
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """A connection is gone, and with it all that is kept of it."""
+        self._wait_no_longer(handler)
+        super().connection_lost(handler, exc)
+
+    def _wait_no_longer(self, protocol: Any) -> None:
+        timer = self._silent.pop(protocol, None)
+        if timer is not None:
+            timer.cancel()
 
     async def end(self) -> None:
         """Answer what has been asked, then cut every connection: who does not say goodbye is not waited for."""
@@ -332,8 +340,7 @@ class _Server(web.Server):
         for _ in range(3):
             await asyncio.sleep(0)
 
-    def _drop(self, number: int, protocol: Any) -> None:
-        if number in self._silent:
-            del self._silent[number]
-            if protocol.transport is not None:
-                protocol.transport.abort()
+    def _drop(self, protocol: Any) -> None:
+        del self._silent[protocol]
+        if protocol.transport is not None:
+            protocol.transport.abort()
