@@ -110,6 +110,9 @@ class Watching:
         watch = stream.watch
         if watch is None:
             return
+        if stream.transport.is_closing():
+            stream.finish()
+            return
         while watch.pending:
             if stream.is_full:
                 self._wait(stream)
