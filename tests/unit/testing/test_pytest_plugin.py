@@ -20,7 +20,9 @@ def run(pytester):
         # Installed, the plugin comes by its entry point; from a bare checkout it has to be named.
         is_installed = any(point.name == "kubesim" for point in entry_points(group="pytest11"))
         named = () if is_installed else ("-p", "kubesim.testing.plugin")
-        return pytester.runpytest_inprocess(*named, "-p", "no:cacheprovider", "--strict-markers")
+        # In a process of its own: afterwards pytester forgets the modules that it has imported here, and a second copy of
+        # cryptography's classes is none to the library that has met the first.
+        return pytester.runpytest_subprocess(*named, "-p", "no:cacheprovider", "--strict-markers")
 
     return run
 
