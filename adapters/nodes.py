@@ -6,6 +6,7 @@ machine itself. Elsewhere those disturbances cannot be done and the port says so
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -31,7 +32,10 @@ _SECONDS_MAX: Final = 30
 
 @final
 class NodeAccess:
-    """Signals to containers' processes, and the kubelet as a service, on the nodes that can be reached."""
+    """Signals to containers' processes, and the kubelet as a service, on the nodes that can be reached.
+
+    Users go on asking while something is done there.
+    """
 
     def __init__(self, nodes: Sequence[str]) -> None:
         """`nodes` are the cluster's, by name."""
@@ -47,7 +51,7 @@ class NodeAccess:
         """Whether kubelets are services that can be stopped."""
         return bool(self._shells) and all(shell[0] != "sh" for shell in self._shells.values())
 
-    def signal(self, pod: Object, container: str, name: str) -> None:
+    async def signal(self, pod: Object, container: str, name: str) -> None:
         """Send a signal, such as KILL, to all processes of a container.
 
         Raises:
@@ -60,27 +64,33 @@ class NodeAccess:
         identity = (found or {}).get("containerID", "").rpartition("//")[2]
         if not re.fullmatch(r"[0-9a-f]{12,}", identity):
             raise UserError(f"{subject}: container {container} does not run now; wait until it does")
-        if self._run(pod["spec"]["nodeName"], [_SIGNAL, "sh", identity, name]):
+        if await self._run(pod["spec"]["nodeName"], [_SIGNAL, "sh", identity, name]):
             raise UserError(f"{subject}: no process of container {container} is on its node now")
 
-    def stop_kubelet(self, node: str) -> None:
+    async def stop_kubelet(self, node: str) -> None:
         """Stop the kubelet; containers run on."""
-        self._service(node, "stop")
+        await self._service(node, "stop")
 
-    def start_kubelet(self, node: str) -> None:
+    async def start_kubelet(self, node: str) -> None:
         """The end of `stop_kubelet`."""
-        self._service(node, "start")
+        await self._service(node, "start")
 
-    def _service(self, node: str, verb: str) -> None:
-        if self._run(node, [f"systemctl {verb} kubelet"]):
+    async def _service(self, node: str, verb: str) -> None:
+        if await self._run(node, [f"systemctl {verb} kubelet"]):
             raise UserError(f"node/{node}: systemctl {verb} kubelet failed there")
 
-    def _run(self, node: str, words: list[str]) -> int:
+    async def _run(self, node: str, words: list[str]) -> int:
         shell = self._shells.get(node)
         if shell is None:
             raise UserError(f"there is no way onto node {node} from here")
-        command = [*shell, "-c", *words]
-        return subprocess.run(command, capture_output=True, check=False, timeout=_SECONDS_MAX).returncode
+        silent = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*shell, "-c", *words, stdout=silent, stderr=silent)
+        try:
+            async with asyncio.timeout(_SECONDS_MAX):
+                return await process.wait()
+        except TimeoutError:
+            process.kill()
+            raise UserError(f"node/{node}: nothing came of it there within {_SECONDS_MAX} s") from None
 
 
 def _find_shell(node: str) -> list[str] | None:

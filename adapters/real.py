@@ -25,7 +25,7 @@ from adapters.schedules import RealFaults
 from adapters.service import find_way, rows_by_api
 from kubesim.api import kinds
 from kubesim.api.objects import Object, key_of
-from kubesim.api.requests import Options, Request, create_subresource, delete, patch
+from kubesim.api.requests import Options, Propagation, Request, create_subresource, delete, patch
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.cluster.belonging import events_about, pods_of
@@ -275,8 +275,14 @@ class RealPort:
         """
         return self._run(self._connection.send(request))
 
-    def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
-        options = Options(propagation="Background", grace_period_s=grace_seconds)
+    def delete(
+        self,
+        reference: str,
+        namespace: str = "",
+        grace_seconds: int | None = None,
+        propagation: Propagation = "Background",
+    ) -> None:
+        options = Options(propagation=propagation, grace_period_s=grace_seconds)
         self.send(delete(*self._place(reference, namespace), options))
 
     def evict(self, pod: Object) -> str:
@@ -346,13 +352,13 @@ class RealPort:
     def disturb_pod(self, name: str, pod: Object, container: str, exit_code: int) -> None:
         del exit_code  # nobody can make a real process exit with a code of our choice
         own = container or pod["spec"]["containers"][0]["name"]
-        self._nodes.signal(pod, own, _SIGNALS[name])
+        self._run(self._nodes.signal(pod, own, _SIGNALS[name]))
 
     def disturb_node(self, name: str, node: str) -> None:
         if name == "stopKubelet":
-            self._nodes.stop_kubelet(node)
+            self._run(self._nodes.stop_kubelet(node))
         else:
-            self._nodes.start_kubelet(node)
+            self._run(self._nodes.start_kubelet(node))
 
     def disturb(self, fault: str, argument: Argument, namespace: str = "") -> str:
         del argument, namespace

@@ -41,10 +41,11 @@ def as_scenario(scenario: Scenario, applied: Sequence[Object]) -> tuple[Scenario
         expect.append(Expectation(lost_writes=Bound(equals=0)))
     if scenario.load is not None and checks.availability:
         expect.append(Expectation(availability=checks.availability))
+    if scenario.load is not None and checks.recovery:
+        expect.append(Expectation(outage=checks.recovery))
     unseen = ", ".join(name for name in checks.invariants if name != _WRITES) or "all but that no write is lost"
     notes = [f"invariants are watched in the simulator only, here not: {unseen}"]
     notes += [f"in the simulator this breaks {checks.breaks}"] if checks.breaks else []
-    notes += ["how long users do without is watched in the simulator only"] if checks.recovery else []
     return replace(scenario, faults=faults, steps=[step], expect=expect), notes
 
 

@@ -7,9 +7,15 @@ from typing import ClassVar, Final
 import msgspec
 
 from kubesim.api.kinds import ALL_KINDS
+from kubesim.api.requests import Propagation
 from kubesim.cluster.components import CONTROLLER_MANAGER, SCHEDULER
 from kubesim.controllers.registry import CONTROLLERS
 
+_PROPAGATIONS: Final[dict[str, Propagation]] = {
+    "background": "Background",
+    "foreground": "Foreground",
+    "orphan": "Orphan",
+}
 _PROCESSES: Final = (CONTROLLER_MANAGER, SCHEDULER, "kubelet", "kube-proxy")
 
 
@@ -76,6 +82,17 @@ class PriorityLevel(Choice):
     known = ("", "workload-high", "system", "node-high")
 
 
+class Cascade(Choice):
+    """What becomes of a deleted object's dependents: deleted after it, before it, or left without an owner.
+
+    Upstream: kubectl/pkg/cmd/delete/delete_flags.go, --cascade @v1.36
+    """
+
+    __slots__ = ()
+    what = "cascade"
+    known = tuple(_PROPAGATIONS)
+
+
 class Leader(Choice):
     """A component of which one replica works and the others wait."""
 
@@ -123,6 +140,12 @@ class Delete(Argument, frozen=True, kw_only=True):
     oldest: bool = False
     index: int | None = None
     grace_seconds: int | None = None
+    cascade: Cascade = Cascade("background")
+
+    @property
+    def propagation(self) -> Propagation:
+        """The cascade, as the API server has it."""
+        return _PROPAGATIONS[self.cascade]
 
 
 class NodeTarget(Argument, frozen=True, kw_only=True):

@@ -150,6 +150,9 @@ class RealUsers:
     def recovery_ns(self, fault_ns: int, until_ns: int) -> int | None:
         return self.report.recovery_ns(fault_ns, until_ns)
 
+    def longest_outage_ns(self, from_ns: int, to_ns: int) -> int:
+        return self.report.longest_outage(from_ns, to_ns)[1]
+
     def first_unserved(self, from_ns: int, to_ns: int) -> tuple[int, str] | None:
         return self.report.first_unserved(from_ns, to_ns)
 

@@ -80,6 +80,10 @@ def _judge_requests(expectation: Expectation, users: Users, span: tuple[int, int
         if recovery_ns is None:
             return Check(text=text, found="they are not", is_met=False)
         return Check(text=text, found=f"after {seconds(recovery_ns)}", is_met=recovery_ns <= expectation.recovery)
+    if expectation.outage is not None:
+        outage_ns = users.longest_outage_ns(*span)
+        text = f"users never do without for longer than {seconds(expectation.outage)}"
+        return Check(text=text, found=f"for {seconds(outage_ns)}", is_met=outage_ns <= expectation.outage)
     counts = users.count(*span)
     if expectation.availability is not None:
         text = f"availability is at least {percent(expectation.availability)}"

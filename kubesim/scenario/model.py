@@ -70,13 +70,15 @@ class Expectation(_Part, frozen=True, kw_only=True):
     """What must be so; exactly one of its fields is given.
 
     `availability` is the least share of requests served, `failed_requests` the most that may go unserved, `recovery`
-    the longest time from the disturbance until users are served for good. `that` holds at the end of the step,
+    the longest time from the disturbance until users are served for good, `outage` the longest that they may do without
+    at any time. `that` holds at the end of the step,
     `ever` at some instant of it, `never` at none. `answer` says that the API server refuses the step's action, and how.
     """
 
     availability: float | None = None
     failed_requests: Bound | None = None
     recovery: Duration | None = None
+    outage: Duration | None = None
     lost_writes: Bound | None = None
     kept_writes: Bound | None = None
     restarts: Restarts | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from kubesim.api.objects import Object
+from kubesim.api.requests import Propagation
 from kubesim.faults import Schedule
 from kubesim.faults.arguments import Argument
 from kubesim.network.messages import Answer, HttpRequest
@@ -44,6 +45,10 @@ class Users(Protocol):
 
     def recovery_ns(self, fault_ns: int, until_ns: int) -> int | None:
         """How long after a fault users were served again for good; 0 when nobody noticed, None when they are not."""
+        ...
+
+    def longest_outage_ns(self, from_ns: int, to_ns: int) -> int:
+        """The longest time for which users were not served; 0 when all were."""
         ...
 
     def first_unserved(self, from_ns: int, to_ns: int) -> tuple[int, str] | None:
@@ -138,8 +143,14 @@ class Port(Protocol):
         """Let time pass, at most seconds, until no request of the users is without an outcome."""
         ...
 
-    def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
-        """Delete an object."""
+    def delete(
+        self,
+        reference: str,
+        namespace: str = "",
+        grace_seconds: int | None = None,
+        propagation: Propagation = "Background",
+    ) -> None:
+        """Delete an object, and by this policy its dependents."""
         ...
 
     def evict(self, pod: Object) -> str:

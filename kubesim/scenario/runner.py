@@ -343,7 +343,7 @@ class _Watcher:
 
 def _is_about_requests(expectation: Expectation) -> bool:
     """Whether it needs every request to have its outcome."""
-    wanted = (expectation.availability, expectation.failed_requests, expectation.recovery)
+    wanted = (expectation.availability, expectation.failed_requests, expectation.recovery, expectation.outage)
     writes = (expectation.lost_writes, expectation.kept_writes)
     return any(each is not None for each in (*wanted, *writes))
 

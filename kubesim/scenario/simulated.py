@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO, final
 
 from kubesim.api.objects import Object, key_of
+from kubesim.api.requests import Propagation
 from kubesim.cluster import Cluster
 from kubesim.cluster.belonging import events_about
 from kubesim.cluster.containers import Containers
@@ -46,6 +47,9 @@ class SimulatedUsers:
 
     def recovery_ns(self, fault_ns: int, until_ns: int) -> int | None:
         return self._load.report.recovery_ns(fault_ns, until_ns)
+
+    def longest_outage_ns(self, from_ns: int, to_ns: int) -> int:
+        return self._load.report.longest_outage(from_ns, to_ns)[1]
 
     def first_unserved(self, from_ns: int, to_ns: int) -> tuple[int, str] | None:
         return self._load.report.first_unserved(from_ns, to_ns)
@@ -132,9 +136,15 @@ class SimulatedPort:
         end_ns = loop.now_ns + _SETTLE_NS
         loop.run_until(end_ns, lambda: not any(load.report.has_pending for load in self.loads))
 
-    def delete(self, reference: str, namespace: str = "", grace_seconds: int | None = None) -> None:
+    def delete(
+        self,
+        reference: str,
+        namespace: str = "",
+        grace_seconds: int | None = None,
+        propagation: Propagation = "Background",
+    ) -> None:
         own, space = split_reference(reference, namespace)
-        self.cluster.delete(own, space, grace_period_s=grace_seconds)
+        self.cluster.delete(own, space, grace_period_s=grace_seconds, propagation=propagation)
 
     def evict(self, pod: Object) -> str:
         try:

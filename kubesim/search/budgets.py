@@ -1,7 +1,7 @@
 """Service levels as promises: the least share of requests served, and the longest time for which users may do without.
 
-They stand in scenario files as `expect` of availability and recovery, of the whole and of its steps. A search that is
-given such a file holds every schedule against the least that the file allows anywhere.
+They stand in scenario files as `expect` of availability, recovery and outage, of the whole and of its steps. A search
+that is given such a file holds every schedule against the least that the file allows anywhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def budget_of(scenario: Scenario) -> Budget:
     """The least that a scenario allows, in its checks, in what it expects of the whole and of its steps."""
     expected = [*scenario.expect, *(each for step in scenario.steps for each in step.expect)]
     shares = [each.availability for each in expected if each.availability is not None]
-    times_ns = [int(each.recovery) for each in expected if each.recovery is not None]
+    times_ns = [int(time) for each in expected for time in (each.recovery, each.outage) if time is not None]
     if scenario.checks is not None:
         shares += [scenario.checks.availability] if scenario.checks.availability else []
         times_ns += [int(scenario.checks.recovery)] if scenario.checks.recovery else []

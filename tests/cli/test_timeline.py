@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from kubesim.cli.timeline import Line, Narrator, together
 from kubesim.cluster import Cluster, ready
+from kubesim.faults import Injector
+from kubesim.faults.arguments import Cascade, Delete, Reference
+from kubesim.testing.builders import deployment
 
 
 def test_lines_of_a_group_are_told_together():
@@ -72,3 +79,53 @@ def test_a_pod_without_a_node_says_why():
         lines = [line for line in story(cluster) if "finds no node" in line]
 
     assert lines == ["scheduler: finds no node for a: 0/2 nodes are available: 2 Insufficient cpu"]
+
+
+@pytest.mark.parametrize(
+    "cascade, told",
+    [
+        (
+            "background",
+            [
+                "user: deletes ReplicaSet web",
+                "gc: deletes 2 Pods of web",
+                "kubelet/node-1: stopped 2 Pods of web",
+            ],
+        ),
+        (
+            "foreground",
+            [
+                "user: deletes ReplicaSet web: it goes when all that belongs to it is gone",
+                "gc: deletes 2 Pods of web",
+                "kubelet/node-1: stopped 2 Pods of web",
+                "gc: ReplicaSet web is gone",
+            ],
+        ),
+        (
+            "orphan",
+            [
+                "user: deletes ReplicaSet web: what belongs to it is to stay",
+                "gc: lets go of 2 Pods of ReplicaSet web",
+                "gc: ReplicaSet web is gone",
+                "replicaset: adopts 2 Pods",
+            ],
+        ),
+    ],
+)
+def test_a_deletion_tells_what_becomes_of_the_rest(cascade, told):
+    """Who waits for whom, and who finds the orphans."""
+    like = deployment("web", replicas=2, pod_spec={"terminationGracePeriodSeconds": 1})
+    wanted = {**like, "kind": "ReplicaSet"}
+    with Cluster(nodes=1) as cluster:
+        cluster.create(wanted)
+        cluster.until(ready("replicaset/web"))
+        begun = len(story(cluster))
+        Injector(cluster).inject("delete", Delete(of=Reference("replicaset/web"), cascade=Cascade(cascade)))
+        cluster.run(10)
+        if cascade == "orphan":
+            cluster.create(wanted)
+            cluster.run(1)
+
+        lines = [re.sub(r"(Pods[^:]*): .*", r"\1", line) for line in story(cluster)[begun:]]
+
+    assert [line for line in lines if "applies" not in line and "found containers" not in line] == told

@@ -66,10 +66,37 @@ def _tell(world: World, record: Record, kind: str, obj: Object) -> Iterator[Line
         yield from tell_claim(record, old, obj)
     elif kind == "endpointslice":
         yield from tell_slice(world, record, old, obj)
+    if kind != "pod" and record.verb in ("marked", "deleted"):
+        yield from _tell_deletion(record, old, obj)
     if record.verb == "deleted":
-        if record.actor == "user" and kind != "pod":
-            yield Line(record.at_ns, "user", f"deletes {obj['kind']} {obj['metadata']['name']}")
         world.remove(record.subject)
+
+
+def _tell_deletion(record: Record, old: Object | None, obj: Object) -> Iterator[Line]:
+    name = f"{obj['kind']} {obj['metadata']['name']}"
+    if record.verb == "deleted" and old is not None and "deletionTimestamp" in old["metadata"]:
+        yield Line(record.at_ns, record.actor, f"{name} is gone")
+    elif record.actor == "user":
+        yield Line(record.at_ns, "user", f"deletes {name}{_held_by(obj)}")
+
+
+def _held_by(obj: Object) -> str:
+    """Why a deleted object is still there."""
+    finalizers = obj["metadata"].get("finalizers") or (obj.get("spec") or {}).get("finalizers") or ()
+    if not finalizers or "deletionTimestamp" not in obj["metadata"]:
+        return ""
+    known = [_FINALIZERS[each] for each in finalizers if each in _FINALIZERS]
+    return f": {known[0]}" if known else f": it stays for its finalizers {', '.join(finalizers)}"
+
+
+# What an object waits for while it has one of these. Upstream: pkg/apis/core/types.go, apimachinery meta/v1 @v1.36
+_FINALIZERS: Final = {
+    "foregroundDeletion": "it goes when all that belongs to it is gone",
+    "orphan": "what belongs to it is to stay",
+    "kubernetes": "it goes when everything in it is gone",
+    "kubernetes.io/pvc-protection": "it goes when no Pod uses it",
+    "kubernetes.io/pv-protection": "it goes when no claim is bound to it",
+}
 
 
 # Actors whose own names would not help a reader.
@@ -77,8 +104,8 @@ _ROLES: Final = {
     "node-controller": "node lifecycle",
     "persistent-volume-binder": "volume binder",
     "taint-eviction-controller": "taint eviction",
-    "pod-garbage-collector": "pod gc",
-    "generic-garbage-collector": "garbage collector",
+    "pod-garbage-collector-controller": "pod gc",
+    "garbage-collector-controller": "gc",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubesim.api.objects import Object
+from kubesim.api.objects import Object, controller_of
 from kubesim.cli.timeline.line import Line
 from kubesim.cli.timeline.world import World, condition, short, short_image
 from kubesim.sim.trace import Record
@@ -69,6 +69,8 @@ def tell_replica_set(world: World, record: Record, old: Object | None, obj: Obje
     if record.verb == "deleted":
         return
     if old is None:
+        if controller_of(obj) is None:
+            return
         yield Line(record.at_ns, record.actor, f"makes ReplicaSet {name} for this version, {_pods(wanted)}")
         return
     before = old["spec"].get("replicas", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubesim.api.objects import Object
+from kubesim.api.objects import Object, controller_of
 from kubesim.cli.timeline.line import Line
 from kubesim.cli.timeline.world import World, condition, family, short, short_image
 from kubesim.sim.loop import SECOND
@@ -21,6 +21,8 @@ def tell_pod(world: World, record: Record, old: Object | None, pod: Object) -> I
         yield from _deleted(world, record, old, pod)
         return
     if old is None:
+        if record.actor == "user":
+            return
         yield _created(world, record, pod)
         return
     if record.verb == "bound":
@@ -37,6 +39,7 @@ def tell_pod(world: World, record: Record, old: Object | None, pod: Object) -> I
     if "deletionTimestamp" in pod["metadata"] and "deletionTimestamp" not in old["metadata"]:
         world.marked_ns[pod["metadata"]["uid"]] = record.at_ns
         yield _marked(world, record, pod)
+    yield from _ownership(record, old, pod)
     yield from _scheduling(record, old, pod)
     yield from _containers(record, old, pod)
     yield from _readiness(world, record, old, pod)
@@ -62,6 +65,18 @@ def _created(world: World, record: Record, pod: Object) -> Line:
         wants = f" ({owner['metadata']['name']} wants {wanted})"
         return _about(record, pod, "create", f"makes {_name(pod)}{why}", "makes {n} Pods: {items}" + wants)
     return _about(record, pod, "create", f"makes {_name(pod)}", "makes {n} Pods: {items}")
+
+
+def _ownership(record: Record, old: Object, pod: Object) -> Iterator[Line]:
+    before, now = controller_of(old), controller_of(pod)
+    name = _name(pod)
+    if before is None and now is not None:
+        text = f"adopts {name}, which {now['kind']} {now['name']} selects"
+        yield Line(record.at_ns, record.actor, text, f"adopt/{now['name']}", name, "adopts {n} Pods: {items}")
+    elif before is not None and now is None:
+        of = f"{before['kind']} {before['name']}"
+        many = "lets go of {n} Pods of " + of + ": {items}"
+        yield Line(record.at_ns, record.actor, f"lets go of {name} of {of}", f"let-go/{of}", name, many)
 
 
 def _marked(world: World, record: Record, pod: Object) -> Line:

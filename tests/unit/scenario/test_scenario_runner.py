@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kubesim.scenario.fields import Reader
 from kubesim.scenario.model import ACTIONS, Scenario
 from kubesim.scenario.runner import Runner
 from kubesim.scenario.simulated import SimulatedPort
+from kubesim.testing.builders import service
 
 SECOND = 1_000_000_000
 WEB = {
@@ -32,14 +34,14 @@ WEB = {
 }
 
 
-def run(steps, until_ns=None, nodes=2):
-    """The outcome of a scenario of these steps over a Deployment of two Pods."""
-    (document,) = read_documents(f"name: x\npromise: It holds.\nsteps:\n{steps}")
+def run(steps, until_ns=None, nodes=2, extra=""):
+    """The outcome of a scenario of these steps over a Deployment of two Pods and its Service."""
+    (document,) = read_documents(f"name: x\npromise: It holds.\n{extra}steps:\n{steps}")
     problems = []
     scenario = Reader(lambda *problem: problems.append(problem)).read(Scenario, document.value, document.spot, "")
     assert not problems
     with Cluster(nodes=nodes) as cluster:
-        applied = [cluster.create(WEB)]
+        applied = [cluster.create(WEB), cluster.create(service("web"))]
         return Runner(SimulatedPort(cluster), scenario, Path, applied, until_ns=until_ns).run()
 
 
@@ -177,6 +179,16 @@ def test_requests_cannot_be_judged_without_users():
     outcome = run("  - crash: deployment/web\n    expect: [{availability: 0.5}]\n")
 
     assert failures(outcome) == ["users are served — the scenario has no load"]
+
+
+def test_the_longest_outage_is_held_against_its_bound():
+    """Both Pods are lost, and users are served again in less than a second."""
+    lose = "delete: {of: deployment/web, pod: true, graceSeconds: 0}"
+    steps = f"  - {lose}\n  - {lose}\n  - for: 40s\n    expect: [{{outage: 60s}}, {{outage: 10ms}}]\n"
+    outcome = run(steps, extra="load: {service: web}\n")
+
+    (failure,) = failures(outcome)
+    assert re.fullmatch(r"users never do without for longer than 10 ms — for \d+ ms", failure)
 
 
 def test_until_stops_in_the_middle():
