@@ -31,6 +31,12 @@ class Reference(str):
     __slots__ = ()
 
 
+class ServiceReference(Reference):
+    """A Service, as service/NAME or NAMESPACE/service/NAME."""
+
+    __slots__ = ()
+
+
 class NodeName(str):
     """A node by its name; in a file also as node/NAME."""
 
@@ -287,7 +293,7 @@ class Crowd(Argument, frozen=True, kw_only=True):
 class Spike(Argument, frozen=True, kw_only=True):
     """A Service, and how many more requests a second it gets."""
 
-    of: Reference
+    of: ServiceReference
     rate_per_second: float = 200
     write_percent: int = 0
 
@@ -295,7 +301,7 @@ class Spike(Argument, frozen=True, kw_only=True):
 class Impatience(Argument, frozen=True, kw_only=True):
     """A Service, and how many times its users repeat a request that is not served."""
 
-    of: Reference
+    of: ServiceReference
     retries: int = 3
 
 

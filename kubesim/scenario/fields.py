@@ -13,9 +13,9 @@ from typing import Any, Final, Union, get_args, get_origin
 import msgspec
 
 from kubesim.api import quantity
-from kubesim.api.kinds import ALL_KINDS
+from kubesim.api.kinds import ALL_KINDS, SERVICE
 from kubesim.faults import FAULTS, Disturbance, WriteEvent
-from kubesim.faults.arguments import Amount, Choice, Duration, End, NodeName, Reference
+from kubesim.faults.arguments import Amount, Choice, Duration, End, NodeName, Reference, ServiceReference
 from kubesim.manifests.document import Spot
 from kubesim.scenario.model import ACTIONS, Bound, Condition, Expectation, Heal, Step
 
@@ -23,6 +23,7 @@ _UNITS_NS: Final = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_
 _STATES: Final = ("ready", "available", "bound", "present", "gone", "cordoned")
 _PODS: Final = ("all", "ready", "running", "newReady")
 _VERBS: Final = ("created", "updated", "patched", "deleted", "marked")
+_SERVICE_WORDS: Final = (SERVICE.singular, SERVICE.plural, *SERVICE.short_names)
 _INVALID: Final = object()
 # Parts of which one key is chosen from a table: the field that keeps the key, as it is also called, and the table.
 _CHOICES: Final[dict[type, tuple[str, dict[str, Any]]]] = {
@@ -172,12 +173,15 @@ class Reader:
                     spot, f'"{name}" must be a time, not {_shown(value)}', "write it as in 30s, 5m or 250ms"
                 )
             return duration
-        if wanted is Reference:
-            parts = value.split("/") if isinstance(value, str) else ()
+        if wanted in (Reference, ServiceReference):
+            parts = value.split("/") if isinstance(value, str) else []
             if len(parts) not in (2, 3) or not all(parts):
                 what = f'"{name}" must name an object, not {_shown(value)}'
                 return self._wrong(spot, what, "write KIND/NAME, such as deployment/vehicle-api")
-            return Reference(value)
+            if wanted is ServiceReference and parts[-2] not in _SERVICE_WORDS:
+                what = f'"{name}" must name a Service, not {_shown(value)}'
+                return self._wrong(spot, what, "write service/NAME, such as service/vehicle-api")
+            return wanted(value)
         if isinstance(wanted, type) and issubclass(wanted, Choice):
             return self._choice(wanted, value, spot, name)
         if wanted is Amount:

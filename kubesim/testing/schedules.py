@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kubesim.api.kinds import DEPLOYMENT, STATEFUL_SET
+from kubesim.api.kinds import DEPLOYMENT, SERVICE, STATEFUL_SET
 from kubesim.api.objects import Object
 from kubesim.cluster import Cluster
 from kubesim.errors import UserError
@@ -29,6 +29,7 @@ from kubesim.faults.arguments import (
     NodeName,
     PriorityLevel,
     Reference,
+    ServiceReference,
 )
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND, SECOND
@@ -83,22 +84,39 @@ class Targets(NamedTuple):
 
     nodes: tuple[str, ...]
     workloads: tuple[WorkloadTarget, ...]
+    services: tuple[ServiceReference, ...] = ()
 
 
 def targets_of(cluster: Cluster) -> Targets:
-    """What there is to be disturbed in a cluster at this moment: its nodes, Deployments and StatefulSets."""
+    """What there is to be disturbed in a cluster at this moment: its nodes, Deployments and StatefulSets, and the
+    Services that users can have, which are those with an address and Pods."""
     nodes = tuple(node["metadata"]["name"] for node in cluster.list("nodes"))
     objects = [obj for kind in (DEPLOYMENT, STATEFUL_SET) for obj in cluster.list(kind.plural)]
-    return Targets(nodes, tuple(_workload(obj, objects) for obj in objects))
+    services = [obj for obj in cluster.list(SERVICE.plural) if _has_users(obj["spec"])]
+    return Targets(
+        nodes,
+        tuple(_workload(obj, objects) for obj in objects),
+        tuple(ServiceReference(_reference(obj, services)) for obj in services),
+    )
+
+
+def _has_users(service: Object) -> bool:
+    return bool(service.get("selector")) and service.get("clusterIP") != "None"
 
 
 def _workload(obj: Object, others: Sequence[Object]) -> WorkloadTarget:
+    containers = tuple(each["name"] for each in obj["spec"]["template"]["spec"]["containers"])
+    replicas = obj["spec"].get("replicas", 1)
+    return WorkloadTarget(Reference(_reference(obj, others)), obj["kind"], replicas, containers)
+
+
+def _reference(obj: Object, others: Sequence[Object]) -> str:
+    """The shortest reference that means this object alone."""
     metadata, kind = obj["metadata"], obj["kind"]
     reference = f"{kind.lower()}/{metadata['name']}"
     if sum(each["kind"] == kind and each["metadata"]["name"] == metadata["name"] for each in others) > 1:
-        reference = f"{metadata['namespace']}/{reference}"
-    containers = tuple(each["name"] for each in obj["spec"]["template"]["spec"]["containers"])
-    return WorkloadTarget(Reference(reference), kind, obj["spec"].get("replicas", 1), containers)
+        return f"{metadata['namespace']}/{reference}"
+    return reference
 
 
 def find_faults(names: Sequence[str] = ()) -> tuple[FaultKind, ...]:
@@ -151,6 +169,10 @@ def _names_of(kind: FaultKind) -> list[str]:
 
 def _is_of_workload(kind: FaultKind) -> bool:
     return any(field.draw is _of for field in _fields_of(kind.argument))
+
+
+def _is_of_service(kind: FaultKind) -> bool:
+    return any(field.draw is _service for field in _fields_of(kind.argument))
 
 
 def _is_of_node(kind: FaultKind) -> bool:
@@ -209,6 +231,8 @@ def every_disturbance(targets: Targets, kinds: Sequence[FaultKind]) -> tuple[Dis
                 if _fits(kind, workload)
                 for index in range(workload.replicas if "index" in names else 1)
             )
+        elif _is_of_service(kind):
+            choices = ({"of": service} for service in targets.services)
         elif _is_of_node(kind):
             choices = ({"node": node} for node in targets.nodes)
         elif _is_of_ends(kind):
@@ -251,6 +275,8 @@ def _draw_start(stream: Stream, span_ns: int, before: Disturbance | None) -> tup
 def _has_target(kind: FaultKind, targets: Targets) -> bool:
     if _is_of_workload(kind):
         return any(_fits(kind, workload) for workload in targets.workloads)
+    if _is_of_service(kind):
+        return bool(targets.services)
     return bool(targets.nodes) or not (_is_of_node(kind) or _is_of_ends(kind))
 
 
@@ -271,6 +297,10 @@ def _draw_argument(stream: Stream, targets: Targets, kind: FaultKind) -> Any:
 
 def _of(choice: Choice) -> Any:
     return choice.workload.reference if choice.workload is not None else Reference("")
+
+
+def _service(choice: Choice) -> ServiceReference:
+    return choice.stream.pick(choice.targets.services)
 
 
 def _index(choice: Choice) -> int:
@@ -308,6 +338,7 @@ def _component(choice: Choice) -> Component:
 # How each field of an argument is drawn, by its type and else by its name; others stay as they are by default.
 _TYPES: Final[dict[Any, Callable[[Choice], Any]]] = {
     Reference: _of,
+    ServiceReference: _service,
     NodeName: _node,
     End: _end,
     Component: _component,
@@ -329,6 +360,7 @@ _NAMES: Final[dict[str, Callable[[Choice], Any]]] = {
     "share": lambda choice: choice.stream.pick((0.5, 0.2, 0.9)),
     "missing": lambda choice: Amount(choice.stream.pick(("64Mi", "1Mi", "1Gi"))),
     "by": lambda choice: Duration(choice.stream.pick(_SKEWS_S) * SECOND),
+    "rate_per_second": lambda choice: float(choice.stream.pick((20, 50, 200))),
     "retries": lambda choice: choice.stream.pick((3, 1, 10)),
     "behind": lambda choice: bool(choice.stream.below(2)),
 }

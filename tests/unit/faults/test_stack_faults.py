@@ -21,6 +21,7 @@ from kubesim.faults.arguments import (
     Pair,
     PodTarget,
     Reference,
+    ServiceReference,
     Shortage,
     Skew,
     SlowAttach,
@@ -82,8 +83,8 @@ ROWS = [
     ("slowLink", Link(end=End("users"), peer=End("service/vehicle-api"))),
     ("slowLink", Link(end=End("deployment/vehicle-api"), peer=End("service/postgres"), loss=0.3)),
     ("cutLink", Pair(end=End("deployment/vehicle-api"), peer=End("statefulset/postgres"))),
-    ("retryStorm", Impatience(of=Reference("service/vehicle-api"))),
-    ("loadSpike", Spike(of=Reference("service/vehicle-api"))),
+    ("retryStorm", Impatience(of=ServiceReference("service/vehicle-api"))),
+    ("loadSpike", Spike(of=ServiceReference("service/vehicle-api"))),
 ]
 
 
@@ -274,7 +275,7 @@ def test_impatient_users_repeat_what_is_not_served(stack):
     """Each failure costs as many more requests as are said, until it is served; afterwards none is repeated."""
     load = stack.load("vehicle-api", rate_per_second=10, write_percent=50)
     stack.run(2)
-    armed = strike(stack, "retryStorm", Impatience(of=Reference("service/vehicle-api"), retries=3))
+    armed = strike(stack, "retryStorm", Impatience(of=ServiceReference("service/vehicle-api"), retries=3))
     stack.scale("deployment/vehicle-api", 0)
     stack.run(40)
     start_ns = stack.now_ns
@@ -293,7 +294,7 @@ def test_a_repeated_write_that_is_there_already_is_served(stack):
     """The answer to the first try was lost; the second is told of a conflict, and the vehicle is there once."""
     load = stack.load("vehicle-api", rate_per_second=5, write_percent=100)
     stack.run(3)
-    strike(stack, "retryStorm", Impatience(of=Reference("service/vehicle-api"), retries=10))
+    strike(stack, "retryStorm", Impatience(of=ServiceReference("service/vehicle-api"), retries=10))
     strike(stack, "crashInCommit", PodTarget(of=DATABASE))
     stack.run(60)
     load.stop()

@@ -7,7 +7,7 @@ from hypothesis import find, settings
 
 from kubesim.errors import UserError
 from kubesim.faults import FAULTS
-from kubesim.faults.arguments import Reference
+from kubesim.faults.arguments import Reference, ServiceReference
 from kubesim.sim.chooser import SeededStream
 from kubesim.testing.schedules import (
     MOST,
@@ -23,7 +23,8 @@ from kubesim.testing.strategies import clusters, schedules
 
 WEB = WorkloadTarget(Reference("deployment/web"), "Deployment", 3, ("main", "helper"))
 DB = WorkloadTarget(Reference("statefulset/db"), "StatefulSet", 1, ("main",))
-TARGETS = Targets(("node-1", "node-2"), (WEB, DB))
+WEB_SERVICE = ServiceReference("service/web")
+TARGETS = Targets(("node-1", "node-2"), (WEB, DB), (WEB_SERVICE,))
 # What is never drawn: ends of faults, and changes of what a user wants.
 NEVER_DRAWN = {"setImage", "undoRollout", *(kind.name for kind in FAULTS.values() if kind.heals)}
 
@@ -52,7 +53,8 @@ def test_what_is_drawn_is_there_and_in_time():
             assert (each.at is None) != (each.after_write is None)
             assert each.at is None or 0 <= each.at <= SPAN_NS
             of = getattr(each.argument, "of", WEB.reference)
-            assert not isinstance(of, Reference) or of in (WEB.reference, DB.reference)
+            known = (WEB_SERVICE,) if isinstance(of, ServiceReference) else (WEB.reference, DB.reference)
+            assert not isinstance(of, Reference) or of in known
             assert getattr(each.argument, "node", "node-1") in ("node-1", "node-2", "")
             assert each.lasts is None or FAULTS[each.fault].healed_by
     assert seen == {kind.name for kind in find_faults()}
