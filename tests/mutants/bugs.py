@@ -84,6 +84,26 @@ def _lagging_server(cluster: Any) -> None:
     cluster.loop.post(2 * second, freeze, None)
 
 
+def _keep_nodes(cluster: Any) -> None:
+    """Every node is kept for the Pods that tolerate its taint."""
+    for node in cluster.list("nodes"):
+        taints = [{"key": "only-for", "value": "web", "effect": "NoExecute"}]
+        cluster.patch(f"node/{node['metadata']['name']}", {"spec": {"taints": taints}})
+
+
+def _short_silence(chance: random.Random) -> Any:
+    """A node is not heard of for less than the five minutes that Pods tolerate it."""
+    from kubesim.faults import Disturbance
+    from kubesim.faults.arguments import Duration, NodeTarget
+
+    second = 1_000_000_000
+    node = NodeTarget(node=f"node-{chance.randrange(3) + 1}")
+    at, lasts = chance.randrange(10, 60), chance.randrange(60, 280)
+    return (
+        Disturbance(fault="stopKubelet", argument=node, at=Duration(at * second), lasts=Duration(lasts * second)),
+    )
+
+
 def _calm(_: random.Random) -> Any:
     return ()
 
@@ -110,6 +130,21 @@ BUGS = (
         _moving_pod,
         is_present=True,
         prepare=_lagging_server,
+    ),
+    Bug(
+        "kubernetes#90794",
+        "a Pod that a lost node was to be rid of is evicted although the node is back, where it has another taint",
+        (
+            Edit(
+                "kubesim.controllers.taint_eviction",
+                "        if wait_ns is None:\n            self._call_off(key)\n            return\n",
+                "        if wait_ns is None:\n            if not taints:\n                self._call_off(key)\n"
+                "            return\n",
+            ),
+        ),
+        "dedicated.yaml",
+        _short_silence,
+        prepare=_keep_nodes,
     ),
     Bug(
         "kubernetes#72593",

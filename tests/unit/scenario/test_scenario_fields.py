@@ -101,7 +101,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path, steps, message):
         ("{at: 1s, losPower: node-1}", '4:14: unknown fault "losPower"; did you mean "losePower"?'),
         (
             "{at: 1s, loadSpike: {of: deployment/web}}",
-            "4:31: \"of\" must name a Service, not 'deployment/web'; write service/NAME, such as service/vehicle-api",
+            "4:26: \"of\" must name a Service, not 'deployment/web'; write service/NAME, such as service/vehicle-api",
         ),
         ("{at: 1s}", '4:5: "faults[0]" has no fault; give it one of crash, '),
         (
