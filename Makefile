@@ -37,7 +37,7 @@ $(VENV)/fuzz/bin/st: | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)/fuzz
 	@$(VENV)/fuzz/bin/python -m pip install --quiet --disable-pip-version-check 'schemathesis>=4.32'
 
-mutants: $(VENV)/dev  ## hunt forty planted mistakes and the real bugs of Kubernetes (half an hour)
+mutants: $(VENV)/dev  ## hunt forty planted mistakes and real bugs of Kubernetes (some minutes)
 	@PYTHONPATH=. $(BIN)/python tests/mutants/run.py
 	@PYTHONPATH=. $(BIN)/python tests/mutants/bugs.py
 

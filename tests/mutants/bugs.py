@@ -99,9 +99,7 @@ def _short_silence(chance: random.Random) -> Any:
     second = 1_000_000_000
     node = NodeTarget(node=f"node-{chance.randrange(3) + 1}")
     at, lasts = chance.randrange(10, 60), chance.randrange(60, 280)
-    return (
-        Disturbance(fault="stopKubelet", argument=node, at=Duration(at * second), lasts=Duration(lasts * second)),
-    )
+    return (Disturbance(fault="stopKubelet", argument=node, at=Duration(at * second), lasts=Duration(lasts * second)),)
 
 
 def _calm(_: random.Random) -> Any:
