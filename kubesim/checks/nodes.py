@@ -24,12 +24,14 @@ class SilenceNoticed:
     """Upstream: pkg/controller/nodelifecycle/node_lifecycle_controller.go:monitorNodeHealth @v1.36"""
 
     name = "silenceNoticed"
-    promise = "A node that has been silent for 75 s is not called ready, and neither are its Pods."
+    promise = "A node that has been silent for 75 s is not called ready; neither are its Pods, if it was ready before."
 
     def __init__(self) -> None:
         self._heard_ns: dict[str, int] = {}
         # By node: since when it is not called ready.
         self._unready_ns: dict[str, int] = {}
+        # Nodes whose own kubelets have said that they are not.
+        self._confessed: dict[str, None] = {}
 
     def attach(self, scene: Scene) -> None:
         """Hear the kubelets; look every ten seconds for nodes that are not heard."""
@@ -49,8 +51,11 @@ class SilenceNoticed:
         name = write.obj["metadata"]["name"]
         if is_ready(write.obj):
             self._unready_ns.pop(name, None)
-        else:
-            self._unready_ns.setdefault(name, self._scene.now_ns)
+            self._confessed.pop(name, None)
+        elif name not in self._unready_ns:
+            self._unready_ns[name] = self._scene.now_ns
+            if write.identity.user.startswith(_KUBELET):
+                self._confessed[name] = None
 
     def _look(self, _: None) -> None:
         self._scene.cluster.loop.post(_LOOK_NS, self._look, None)
@@ -65,7 +70,10 @@ class SilenceNoticed:
             return
         if is_ready(node):
             self._scene.report(self.name, subject_of(node), f"is called Ready after {silent_s} s of silence")
-        # Pods are marked once, when their node is: what its kubelet writes of them after that stays.
+        # Pods are marked once, when the controller finds that a node which was ready is not: what its kubelet writes of
+        # them after that stays, and so does all that it had written if it said itself that the node is not ready.
+        if name in self._confessed:
+            return
         marked_ns = self._unready_ns.get(name, self._scene.now_ns)
         for entry in self._pods.all():
             if entry.pod["spec"].get("nodeName") == name and entry.is_ready and entry.ready_since_ns <= marked_ns:

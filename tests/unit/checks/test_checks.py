@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kubesim.checks import INVARIANTS, Checks, await_convergence, invariant
+from kubesim.checks.looking import is_ready
 from kubesim.cluster import Cluster, ready
 from kubesim.errors import UserError
-from kubesim.faults import Disturbance, arm
-from kubesim.faults.arguments import Duration, KindName, Watches
+from kubesim.faults import Disturbance, Injector, arm
+from kubesim.faults.arguments import Duration, KindName, NodeName, NodeTarget, Watches
 from kubesim.sim.loop import SECOND
 from kubesim.testing.builders import deployment, service
 
@@ -56,6 +57,29 @@ def test_a_service_that_was_given_up_is_kubernetes_own_way():
         assert before != addresses
         assert verdict is None
         assert ready_endpoints(cluster) == {pod["status"]["podIP"] for pod in cluster.pods_of("deployment/web")}
+
+
+def test_pods_of_a_node_that_had_said_itself_that_it_is_not_ready_stay_as_they_are():
+    """Seen on a real cluster (docs/observed.md, 110): only the silence of a ready node marks its Pods."""
+    with Cluster(nodes=2, records=False) as cluster:
+        checks = Checks(cluster)
+        cluster.create(deployment("web", replicas=2))
+        cluster.run(30)
+        Injector(cluster).inject("stopRuntime", NodeTarget(node=NodeName("node-1")))
+        cluster.run(60)
+        confessed = ready_pods(cluster)
+        for node in ("node-1", "node-2"):
+            cluster.faults.lose_power(node)
+        cluster.run(120)
+        silent = ready_pods(cluster)
+
+    assert (confessed, silent) == (["node-1", "node-2"], ["node-1"])
+    assert checks.violations == []
+
+
+def ready_pods(cluster):
+    """The nodes of the Pods that are called Ready."""
+    return sorted(pod["spec"]["nodeName"] for pod in cluster.list("pods") if is_ready(pod))
 
 
 def test_an_unknown_invariant_is_an_error_that_names_the_nearest():
