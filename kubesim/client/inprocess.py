@@ -6,17 +6,16 @@ controllers race as they do for real.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
-from kubesim.api.objects import Object
 from kubesim.api.requests import NO_OPTIONS, Options, Request
 from kubesim.api.scheme import Kind
 from kubesim.apiserver.pod_admission import TryAgain
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.client.port import OnEvents, OnReply, Reply, WatchHandle
 from kubesim.client.ratelimit import TokenBucket
-from kubesim.client.trouble import HELD, NO_ANSWER, NOTHING, CutOff, Dead, Trouble
+from kubesim.client.trouble import HELD, NO_ANSWER, NOTHING, CutOff, Dead, Trouble, combine, delay_of_watch_ns
 from kubesim.errors import ApiError
 from kubesim.sim.loop import MILLISECOND, SECOND, Loop
 from kubesim.store.watch import Watch, WatchEvent
@@ -132,20 +131,12 @@ class InProcessClient:
 
     def _execute_in_trouble(self, call: _Call) -> None:
         request, on_reply, _ = call
-        delay_ns = 0
-        answer: Callable[[Request], Object] | None = None
-        for trouble in self.troubles:
-            verdict = trouble.judge(request)
-            if verdict is None:
-                continue
-            if verdict.is_dropped:
-                return
-            delay_ns += verdict.delay_ns
-            if verdict.refusal is not None:
-                self._loop.post(delay_ns, self._refuse, (call, verdict.refusal))
-                return
-            answer = answer or verdict.answer
-        if answer is not None:
+        delay_ns, refusal, answer, is_dropped = combine(trouble.judge(request) for trouble in self.troubles)
+        if is_dropped:
+            return
+        if refusal is not None:
+            self._loop.post(delay_ns, self._refuse, (call, refusal))
+        elif answer is not None:
             self._loop.post(delay_ns, lambda request: on_reply(answer(request)), request)
         elif delay_ns:
             self._loop.post(delay_ns, self._carry_out, call)
@@ -213,8 +204,7 @@ class InProcessClient:
 
     def watch_delay_ns(self, kind: Kind) -> int:
         """For a watch: how much later its events come because of trouble, or `HELD`."""
-        delays = [trouble.delay_watch_ns(kind) for trouble in self.troubles]
-        return HELD if HELD in delays else sum(delays)
+        return delay_of_watch_ns(self.troubles, kind)
 
     def has(self, watch: _InProcessWatch) -> bool:
         """For a watch: whether it is still open."""
@@ -265,10 +255,9 @@ class _InProcessWatch:
 
     def open(self, since: int) -> None:
         try:
-            for trouble in self._client.troubles:
-                error = trouble.refuse_watch(self.kind)
-                if error is not None:
-                    raise error
+            refusal = combine(trouble.judge_watch(self.kind) for trouble in self._client.troubles).refusal
+            if refusal is not None:
+                raise refusal
             self._watch = self._server.watch(self.kind, since, self._options, self._notify)
         except ApiError as error:
             self._loop.post(self._delay_ns, self.fail, error)
@@ -301,9 +290,12 @@ class _InProcessWatch:
             self._on_events(self._late.pop(0)[1])
 
     def catch_up(self) -> None:
-        """Some trouble is over: what it held back comes at once, in its order."""
+        """Some trouble is over: what it held back comes at once, in its order, unless another one holds it."""
         watch = self._watch
-        if watch is None or self._client.watch_delay_ns(self.kind):
+        if watch is None:
+            return
+        if self._client.watch_delay_ns(self.kind):
+            self._hold(watch)
             return
         events = [event for _, batch in self._late for event in batch] + watch.drain()
         self._late.clear()

@@ -7,7 +7,7 @@ Upstream: client-go/rest/with_retry.go, apiserver/pkg/server/filters/priority-an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol, final
 
 from kubesim.api.objects import Object
@@ -56,8 +56,8 @@ class Trouble(Protocol):
         """What the sender of a request that has been carried out hears instead of the reply; `NOTHING`: not a word."""
         return None
 
-    def refuse_watch(self, _kind: Kind) -> ApiError | None:
-        """Why a watch cannot be opened now."""
+    def judge_watch(self, _kind: Kind) -> Verdict | None:
+        """What becomes of a watch that is to be opened now; an `answer` is what it begins with if any state will do."""
         return None
 
     def delay_watch_ns(self, _kind: Kind) -> int:
@@ -88,8 +88,8 @@ class CutOff(Trouble):
     def judge(self, _request: Request) -> Verdict:
         return Verdict(TIMEOUT_NS, refusal=NO_ANSWER)
 
-    def refuse_watch(self, _kind: Kind) -> ApiError:
-        return NO_ANSWER
+    def judge_watch(self, _kind: Kind) -> Verdict:
+        return Verdict(TIMEOUT_NS, refusal=NO_ANSWER)
 
     def delay_watch_ns(self, _kind: Kind) -> int:
         return HELD
@@ -104,8 +104,8 @@ class Down(Trouble):
     def judge(self, _request: Request) -> Verdict:
         return Verdict(refusal=REFUSED)
 
-    def refuse_watch(self, _kind: Kind) -> ApiError:
-        return REFUSED
+    def judge_watch(self, _kind: Kind) -> Verdict:
+        return Verdict(refusal=REFUSED)
 
 
 @final
@@ -117,6 +117,9 @@ class Slow(Trouble):
         self.stops_leaders = added_ns >= _RENEWAL_TIMEOUT_NS
 
     def judge(self, _request: Request) -> Verdict:
+        return Verdict(self._added_ns)
+
+    def judge_watch(self, _kind: Kind) -> Verdict:
         return Verdict(self._added_ns)
 
     def delay_watch_ns(self, _kind: Kind) -> int:
@@ -137,16 +140,16 @@ class Overload(Trouble):
     def judge(self, request: Request) -> Verdict | None:
         if self._heartbeats is not None and self._heartbeats is not _is_heartbeat(request):
             return None
-        refusal = self._refuse()
-        return None if refusal is None else Verdict(refusal=refusal)
+        return self._refuse()
 
-    def refuse_watch(self, _kind: Kind) -> ApiError | None:
+    def judge_watch(self, _kind: Kind) -> Verdict | None:
         return None if self._heartbeats else self._refuse()
 
-    def _refuse(self) -> ApiError | None:
+    def _refuse(self) -> Verdict | None:
         if self._stream.fraction() >= self._share:
             return None
-        return too_many_requests("Too many requests, please try again later.", retry_after_s=1)
+        refusal = too_many_requests("Too many requests, please try again later.", retry_after_s=1)
+        return Verdict(refusal=refusal)
 
 
 @final
@@ -217,8 +220,34 @@ class StaleReads(Trouble):
             return None
         return Verdict(answer=self._answer)
 
+    def judge_watch(self, kind: Kind) -> Verdict | None:
+        return Verdict(answer=self._answer) if _concerns(self._kinds, kind) else None
+
     def delay_watch_ns(self, kind: Kind) -> int:
         return HELD if _concerns(self._kinds, kind) else 0
+
+
+def combine(verdicts: Iterable[Verdict | None]) -> Verdict:
+    """What becomes of a request that meets several troubles: it is as late as all of them make it, up to the first that
+    refuses it."""
+    delay_ns = 0
+    answer: Callable[[Request], Object] | None = None
+    for verdict in verdicts:
+        if verdict is None:
+            continue
+        if verdict.is_dropped:
+            return verdict
+        delay_ns += verdict.delay_ns
+        if verdict.refusal is not None:
+            return Verdict(delay_ns, verdict.refusal)
+        answer = answer or verdict.answer
+    return Verdict(delay_ns, answer=answer)
+
+
+def delay_of_watch_ns(troubles: Iterable[Trouble], kind: Kind) -> int:
+    """How much later the events of a watch come that meets these troubles, or `HELD`."""
+    delays = [trouble.delay_watch_ns(kind) for trouble in troubles]
+    return HELD if HELD in delays else sum(delays)
 
 
 def _is_heartbeat(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, Protocol, final
 
 from kubesim.api.objects import Object
 from kubesim.api.requests import Request
@@ -22,6 +22,30 @@ from kubesim.store.log import Store
 # Upstream: kube-apiserver --etcd-compaction-interval=5m
 _COMPACTION_NS = 5 * MINUTE
 _DOWN = Down()
+# The process that all count as who come to the API server over HTTP.
+HTTP: Final = "http"
+
+
+class Connection(Protocol):
+    """What a process reaches the API server by, and what is wrong with it at this moment: see `InProcessClient`."""
+
+    troubles: tuple[Trouble, ...]
+
+    def add_trouble(self, trouble: Trouble) -> None:
+        """Something is wrong from now on."""
+        ...
+
+    def end_trouble(self, trouble: Trouble) -> None:
+        """It is well again: what was held back of watches comes now."""
+        ...
+
+    def break_watches(self, error: ApiError, kinds: Sequence[str] = ()) -> None:
+        """End the open watches (of these kinds, by their singulars) with an error for their readers."""
+        ...
+
+    def close(self) -> None:
+        """The process that holds this connection is gone."""
+        ...
 
 
 class Member(NamedTuple):
@@ -29,7 +53,7 @@ class Member(NamedTuple):
 
     process: str
     actor: str
-    client: InProcessClient
+    client: Connection
 
     def is_meant(self, by: str) -> bool:
         """Whether `by` names its process, its actor or all processes of its kind; an empty text names everybody."""
@@ -47,7 +71,7 @@ class ControlPlane:
         # Called when a trouble begins or ends.
         self.on_trouble: list[Callable[[], None]] = []
         self._options = options
-        self._members: dict[InProcessClient, Member] = {}
+        self._members: dict[Connection, Member] = {}
         self._troubles: list[tuple[str, Trouble]] = []
         # The last instant at which a trouble began or ended, or a watch was broken.
         self.disturbed_ns = loop.now_ns
@@ -60,13 +84,17 @@ class ControlPlane:
         identity = Identity(user, is_trusted=True, manager=_program(user))
         client = InProcessClient(self.loop, self.server, identity, self._options.latency, limit)
         actor = actor_of(user)
-        member = self._members[client] = Member(process or actor, actor, client)
+        self.join(client, process or actor, actor)
+        return client
+
+    def join(self, client: Connection, process: str, actor: str) -> None:
+        """Have a connection meet what is wrong between its process and the API server, now and later."""
+        member = self._members[client] = Member(process, actor, client)
         for by, trouble in self._troubles:
             if member.is_meant(by):
                 client.add_trouble(trouble)
-        return client
 
-    def close(self, client: InProcessClient) -> None:
+    def close(self, client: Connection) -> None:
         """The process that holds a connection is gone."""
         client.close()
         self._members.pop(client, None)

@@ -9,6 +9,7 @@ import msgspec
 from kubesim.api.kinds import ALL_KINDS
 from kubesim.api.requests import Propagation
 from kubesim.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from kubesim.cluster.control_plane import HTTP
 from kubesim.controllers.registry import CONTROLLERS
 
 _PROPAGATIONS: Final[dict[str, Propagation]] = {
@@ -61,12 +62,15 @@ class Breakage(Choice):
 
 
 class Component(Choice):
-    """A client of the API server: a whole process, or one of the controllers in kube-controller-manager."""
+    """A client of the API server: a whole process, one of the controllers in kube-controller-manager, or `http`.
+
+    That one is whoever comes over HTTP to a cluster that is served.
+    """
 
     __slots__ = ()
     what = "component"
     prefixes = ("kubelet/",)
-    known = (*_PROCESSES, *CONTROLLERS)
+    known = (*_PROCESSES, HTTP, *CONTROLLERS)
 
 
 class KindName(Choice):
@@ -323,8 +327,9 @@ class Slowness(Argument, frozen=True, kw_only=True):
 
 
 class Overload(Argument, frozen=True, kw_only=True):
-    """The share of requests of a priority level that are turned away with 429 and Retry-After: 1."""
+    """The share of requests of a priority level, or of one client, that are turned away with 429 and Retry-After: 1."""
 
+    by: Component = Component("")
     level: PriorityLevel = PriorityLevel("")
     share: float = 0.5
 

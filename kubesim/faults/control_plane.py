@@ -17,6 +17,7 @@ from kubesim.client.trouble import LostReplies as LostReplyTrouble
 from kubesim.client.trouble import Overload as OverloadTrouble
 from kubesim.cluster import Cluster
 from kubesim.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from kubesim.cluster.control_plane import HTTP
 from kubesim.cluster.faults import SOMEBODY_ELSE
 from kubesim.errors import UserError, expired
 from kubesim.faults.arguments import (
@@ -56,9 +57,20 @@ def _client(by: str) -> str:
     return f"component/{by}" if by else _API_SERVER
 
 
+def _sender(cluster: Cluster, by: str) -> str:
+    """Whose requests and watches are meant, as a subject of the trace.
+
+    Raises:
+        UserError: it is those who come over HTTP, and the cluster is not served.
+    """
+    if by == HTTP and not cluster.plane.members(HTTP):
+        raise UserError("nobody comes over HTTP at this moment; kubesim serve answers those who do")
+    return _client(by)
+
+
 def _trouble(cluster: Cluster, verb: str, by: Component, trouble: Trouble, detail: str) -> Injection:
     """Begin a trouble that lasts until it is healed."""
-    plane, subject = cluster.plane, _client(by)
+    plane, subject = cluster.plane, _sender(cluster, by)
     plane.begin_trouble(by, trouble)
     cluster.faults.note(verb, subject, detail)
 
@@ -104,22 +116,25 @@ def _slow_api_server(cluster: Cluster, slowness: Slowness, _namespace: str) -> I
 
 
 def _overload_api_server(cluster: Cluster, overload: Overload, _namespace: str) -> Injection:
+    if overload.by and overload.level:
+        raise UserError(f"a client is in no level but its own; leave out level: {overload.level}, or by: {overload.by}")
     plane, stream = cluster.plane, cluster.stream("faults/overload")
+    subject = _sender(cluster, overload.by)
     troubles = []
-    for by, heartbeats in _LEVELS[overload.level]:
+    for by, heartbeats in ((overload.by, None),) if overload.by else _LEVELS[overload.level]:
         leaders = not overload.level
         troubles.append(OverloadTrouble(overload.share, stream, heartbeats=heartbeats, leaders=leaders))
         plane.begin_trouble(by, troubles[-1])
-    level = overload.level or "every level"
-    text = f"turns away {overload.share:.0%} of the requests of {level} with 429, Retry-After: 1"
-    cluster.faults.note("overloadApiServer", _API_SERVER, text)
+    whose = overload.by or overload.level or "every level"
+    text = f"turns away {overload.share:.0%} of the requests of {whose} with 429, Retry-After: 1"
+    cluster.faults.note("overloadApiServer", subject, text)
 
     def undo() -> None:
         for trouble in troubles:
             plane.end_trouble(trouble)
-        cluster.faults.note("heal", _API_SERVER, "overloadApiServer is over")
+        cluster.faults.note("heal", subject, "overloadApiServer is over")
 
-    return Injection(_API_SERVER, undo)
+    return Injection(subject, undo)
 
 
 def _conflict_storm(cluster: Cluster, storm: Conflicts, _namespace: str) -> Injection:
@@ -154,15 +169,15 @@ def _compact_etcd(cluster: Cluster, _: Nothing, _namespace: str) -> Injection:
 
 
 def _drop_watches(cluster: Cluster, watches: Watches, _namespace: str) -> Injection:
+    subject = _sender(cluster, watches.by)
     cluster.plane.break_watches(watches.by, END_OF_STREAM, _kinds(watches.of))
-    subject = _client(watches.by)
     cluster.faults.note("dropWatches", subject, f"watches {_events_of(watches.of)} end; their readers watch on")
     return Injection(subject)
 
 
 def _expire_watches(cluster: Cluster, watches: Watches, _namespace: str) -> Injection:
+    subject = _sender(cluster, watches.by)
     cluster.plane.break_watches(watches.by, _TOO_OLD, _kinds(watches.of))
-    subject = _client(watches.by)
     detail = f"watches {_events_of(watches.of)} end with 410: what they stand at is too old"
     cluster.faults.note("expireWatches", subject, detail)
     return Injection(subject)

@@ -5,7 +5,6 @@ Upstream: apiserver/pkg/endpoints/{installer.go,handlers} @v1.36
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple, final
 
@@ -30,6 +29,7 @@ from kubesim.http.shapes import Shapes
 from kubesim.http.sharing import Sharing
 from kubesim.http.statuses import Reply, method_not_allowed
 from kubesim.http.targets import Target, resource_not_found
+from kubesim.http.trouble import Answer, Way
 from kubesim.http.unserved import check_served, subresource_not_served, warning_about
 
 _NOT_SERVED: Final = ("approval",)
@@ -59,10 +59,11 @@ class Call(NamedTuple):
 class Answering:
     """The API server's verbs, as HTTP has them."""
 
-    def __init__(self, server: ApiServer, pace: Pace, shapes: Shapes) -> None:
+    def __init__(self, server: ApiServer, pace: Pace, shapes: Shapes, way: Way) -> None:
         self._server = server
         self._pace = pace
         self._shapes = shapes
+        self._way = way
         self._sharing = Sharing()
 
     async def answer(self, call: Call) -> Reply:
@@ -73,15 +74,19 @@ class Answering:
         """
         target = call.target
         verb = _verb(call.method, target)
-        if verb == "get":
-            return self._get(call)
-        if verb == "list":
-            return self._list(call)
+        if verb in ("get", "list"):
+            answer = await self._way.admit(_reading(verb, call)) if self._way.troubles else None
+            return self._get(call) if verb == "get" else self._list(call, answer)
         _check_accept(call)
         request = self._read(verb, call)
-        if isinstance(request, Reply):
-            return request
-        obj = await self._carry_out(request, call.identity)
+        if not target.subresource and reviews.is_review(target.kind):
+            return await self._answer_review(call, request)
+        try:
+            obj = await self._carry_out(request, call.identity)
+        except ApiError:
+            self._way.lose_reply(request)
+            raise
+        self._way.lose_reply(request)
         is_new = verb == "create" or self._server.has_created
         reply = self._shaped(call, obj, 201 if is_new else 200)
         told = warning_about(target.kind, is_create=is_new) if not target.subresource else ""
@@ -91,25 +96,28 @@ class Answering:
     # --- reading ---
 
     def _get(self, call: Call) -> Reply:
-        target = call.target
         form = _form(call)
-        options = list_options(call.query)
-        request = Request("get", target.kind, target.namespace, target.name, target.subresource, None, options)
-        obj = self._server.handle(request, call.identity)
-        return self._shapes.of_stored(target.kind, obj, form)
+        obj = self._server.handle(_reading("get", call), call.identity)
+        return self._shapes.of_stored(call.target.kind, obj, form)
 
-    def _list(self, call: Call) -> Reply:
-        target = call.target
+    def _list(self, call: Call, answer: Answer | None) -> Reply:
         form = _form(call, is_list=True)
-        options = _named(list_options(call.query), target.name)
+        request = _reading("list", call)
         if "sendInitialEvents" in call.query:
             raise _list_invalid("sendInitialEvents", "sendInitialEvents is forbidden for list")
-        return self._shapes.of_list(self._server, target, options, call.identity, form)
+        if answer is not None:
+            return self._shapes.of_listed(request.kind, answer(request), form)
+        return self._shapes.of_list(self._server, request, call.identity, form)
 
     # --- writing ---
 
-    def _read(self, verb: str, call: Call) -> Request | Reply:
-        """The request that a call is; an answer where none is needed."""
+    async def _answer_review(self, call: Call, request: Request) -> Reply:
+        if self._way.troubles:
+            await self._way.admit(request)
+        return self._shaped(call, reviews.answer(request.kind, request.body, call.identity), 201)
+
+    def _read(self, verb: str, call: Call) -> Request:
+        """The request that a call is."""
         target = call.target
         kind = target.kind
         place = (kind, target.namespace, target.name, target.subresource)
@@ -129,8 +137,8 @@ class Answering:
         media = media_type(call.content_type)
         obj = read_object(call.body, media, expected)
         options = write_options(call.query, verb)
-        if not target.subresource and reviews.is_review(kind):
-            return self._shaped(call, reviews.answer(kind, _sound(kind, obj), call.identity), 201)
+        if reviews.is_review(kind):
+            return Request("create", *place, _sound(kind, obj), options)
         if kind is BINDING:
             _check_body("binding", obj)
             name = (obj.get("metadata") or {}).get("name") or ""
@@ -149,37 +157,23 @@ class Answering:
         return read_object(call.body, call.content_type, "DeleteOptions")
 
     async def _carry_out(self, request: Request, identity: Identity) -> Object:
-        """The request at this instant, or when the server no longer holds it."""
+        """The request at this instant, or when nothing holds it any longer."""
         attempt = 0
         while True:
+            if self._way.troubles:
+                await self._way.admit(request)
             try:
                 return self._server.handle(request, identity, attempt)
             except TryAgain as held:
                 attempt += 1
-                await self._pass(held.after_ns)
-                self._pace.catch_up()
+                await self._pace.wait(held.after_ns)
             finally:
                 self._pace.nudge()
-
-    async def _pass(self, duration_ns: int) -> None:
-        """Let virtual time pass; in a pause it passes all the same, or whoever asks would wait for ever."""
-        if self._pace.is_paused:
-            await self._pace.advance(duration_ns)
-            return
-        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._server.loop.post(duration_ns, _settle, passed)
-        self._pace.nudge()
-        await passed
 
     def _shaped(self, call: Call, obj: Object, code: int) -> Reply:
         if obj.get("kind") == "Status":
             code = obj.get("code", 200)
         return self._shapes.of_object(call.target.kind, obj, _form(call))._replace(code=code)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _verb(method: str, target: Target) -> str:
@@ -214,6 +208,14 @@ def _verb(method: str, target: Target) -> str:
     if verb not in verbs_of(kind) or (verb == "create" and kind.namespaced and not target.namespace):
         raise method_not_allowed()
     return verb
+
+
+def _reading(verb: str, call: Call) -> Request:
+    """The request that a get or a list is."""
+    target, options = call.target, list_options(call.query)
+    if verb == "get":
+        return Request("get", target.kind, target.namespace, target.name, target.subresource, None, options)
+    return Request("list", target.kind, target.namespace, "", "", None, _named(options, target.name))
 
 
 def _form(call: Call, *, is_list: bool = False, has_table: bool = True) -> Form:

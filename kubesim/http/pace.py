@@ -98,6 +98,17 @@ class Pace:
             self._arm()
         return self.loop.now_ns - start_ns
 
+    async def wait(self, duration_ns: int) -> None:
+        """Let virtual time pass for a request that takes some; in a pause, too, or whoever asks would wait for ever."""
+        if self.is_paused or self.speed == MAX:
+            await self.advance(duration_ns)
+            return
+        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.loop.post(duration_ns, _settle, passed)
+        self.nudge()
+        await passed
+        self.catch_up()
+
     # --- driving ---
 
     def catch_up(self) -> None:
@@ -182,3 +193,8 @@ class Pace:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = self._armed_ns = None
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

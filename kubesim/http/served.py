@@ -72,9 +72,7 @@ class Endpoint:
             certificates = make_certificates(LOOPBACK)
             tls = server_context(certificates)
         self._certificates = certificates
-        self._serving = Serving(
-            cluster.plane.server, cluster.data_plane, self.pace, Control(self.pace, self.faults), tls
-        )
+        self._serving = Serving(cluster.plane, cluster.data_plane, self.pace, Control(self.pace, self.faults), tls)
 
     @property
     def url(self) -> str:

@@ -19,7 +19,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from kubesim.apiserver.request_options import manager_of_agent
-from kubesim.apiserver.server import ApiServer, Identity
+from kubesim.apiserver.server import Identity
+from kubesim.cluster.control_plane import HTTP, ControlPlane
 from kubesim.cluster.data_plane import DataPlane
 from kubesim.errors import ApiError, internal_error, too_many_requests
 from kubesim.http import identities, paths
@@ -34,6 +35,7 @@ from kubesim.http.shapes import Shapes
 from kubesim.http.statuses import Reply, method_not_allowed, refusal, text
 from kubesim.http.streaming import STREAMS, Streaming
 from kubesim.http.targets import PlainNotFound, Target, read_path
+from kubesim.http.trouble import Refused, Way
 from kubesim.http.watch_requests import read_watch
 from kubesim.http.watching import Watching
 
@@ -86,19 +88,22 @@ class Serving:
 
     def __init__(
         self,
-        server: ApiServer,
+        plane: ControlPlane,
         data_plane: DataPlane,
         pace: Pace,
         control: Control,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        server = plane.server
+        self._plane = plane
+        self._way = Way(plane, pace)
         self._pace = pace
         self._streaming = Streaming(server, data_plane, pace)
         self._tls = tls
         encoder = Encoder(server.ledger.shown)
         shapes = Shapes(server, encoder)
-        self._answering = Answering(server, pace, shapes)
-        self._watching = Watching(server, encoder, shapes)
+        self._answering = Answering(server, pace, shapes, self._way)
+        self._watching = Watching(server, encoder, shapes, self._way)
         self._control = control
         self._packing = Packing()
         self._http: _Server | None = None
@@ -126,11 +131,13 @@ class Serving:
             lingering_time=1.0,
         )
         self._listener = await loop.create_server(self._http, sock=sock, ssl=self._tls, backlog=1024)
+        self._plane.join(self._way, HTTP, HTTP)
         self._pace.start()
 
     async def stop(self) -> None:
         """End watches, answer what has been asked, close."""
         self._pace.stop()
+        self._plane.close(self._way)
         if self._listener is not None:
             self._listener.close()
         self._watching.stop()
@@ -145,6 +152,10 @@ class Serving:
             return await self._route(request)
         except ApiError as error:
             reply = refusal(error)
+        except Refused as refused:
+            if refused.reply is None:
+                return _hang_up(request)
+            reply = refused.reply
         except PlainNotFound:
             reply = text("404 page not found\n", 404)
         except (ConnectionError, web.HTTPException):
@@ -158,6 +169,8 @@ class Serving:
         path, _, query = request.raw_path.partition("?")
         if not path.startswith("/"):
             path = request.path
+        if self._way.troubles and not path.startswith(PREFIX):
+            self._way.refuse_if_down()
         target = _target(path)
         if target is not None:
             identity = self._identity(request)
@@ -190,7 +203,8 @@ class Serving:
             return await self._watch(request, target, query, accept)
         self._pace.catch_up()
         if target.subresource in STREAMS:
-            return await self._streaming.answer(request, target, query)
+            with self._way.cut_when_down(request.transport):
+                return await self._streaming.answer(request, target, query)
         body = b""
         if request.body_exists:
             body = await _body(request)
@@ -256,20 +270,29 @@ class Serving:
         if len(self._watching.streams) >= WATCHES_MAX:
             raise too_many_requests("too many requests, please try again later.", 1)
         self._pace.catch_up()
+        past = await self._way.admit_watch(target.kind) if self._way.troubles else None
         response = web.StreamResponse(headers=CIMultiDict([_NOT_CACHED, ("Content-Type", JSON)]))
         response.enable_chunked_encoding()
         await response.prepare(request)
         transport = request.transport
         if transport is None:
             raise ConnectionResetError
-        stream = self._watching.open(target, wish, form._replace(media=JSON), transport)
-        try:
-            await stream.done
-        finally:
-            stream.finish()
+        with self._way.cut_when_down(transport):
+            stream = self._watching.open(target, wish, form._replace(media=JSON), transport, past)
+            try:
+                await stream.done
+            finally:
+                stream.finish()
         with contextlib.suppress(ConnectionError):  # the reader may have gone first
             await response.write_eof()
         return response
+
+
+def _hang_up(request: web.BaseRequest) -> web.Response:
+    """Break the connection; the response is one that nobody gets."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 @lru_cache(64)
@@ -333,6 +356,8 @@ class _Server(web.Server):
     async def end(self) -> None:
         """Answer what has been asked, then cut every connection: who does not say goodbye is not waited for."""
         transports = [each.transport for each in self.connections if each.transport is not None]
+        for each in self.connections:
+            each.close()  # who asks nothing at the moment would be waited for
         await self.shutdown(_GOODBYE_S)
         for transport in transports:
             transport.abort()

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 from kubesim.api.objects import Object
-from kubesim.api.requests import Options, Request
+from kubesim.api.requests import Request
 from kubesim.api.scheme import Kind
 from kubesim.apiserver.server import ApiServer, Identity
 from kubesim.http.encoding import Encoder
 from kubesim.http.lists import Lists
 from kubesim.http.negotiation import JSON, YAML, Form
 from kubesim.http.statuses import Reply
-from kubesim.http.targets import Target
 from kubesim.printing.columns import table_of
 
 _META: Final = "meta.k8s.io"
@@ -45,15 +44,17 @@ class Shapes:
     def _shown(self, kind: Kind, obj: Object) -> Object:
         return self._encoder.shown(obj) if obj.get("kind") == kind.kind else obj
 
-    def of_list(self, server: ApiServer, target: Target, options: Options, identity: Identity, form: Form) -> Reply:
+    def of_list(self, server: ApiServer, request: Request, identity: Identity, form: Form) -> Reply:
         """A collection."""
-        request = Request("list", target.kind, target.namespace, "", "", None, options)
         if not form.shape and form.media == JSON:
             return Reply(200, self._lists.answer(request, identity))
-        listed = server.handle(request, identity)
+        return self.of_listed(request.kind, server.handle(request, identity), form)
+
+    def of_listed(self, kind: Kind, listed: Object, form: Form) -> Reply:
+        """A List object of stored objects."""
         listed = self._encoder.shown(listed)
         if form.shape:
-            listed = self._transformed_list(target.kind, listed, form)
+            listed = self._transformed_list(kind, listed, form)
         return self._plain(listed, form)
 
     def transformed(self, kind: Kind, obj: Object, form: Form, *, has_columns: bool = True) -> Object:

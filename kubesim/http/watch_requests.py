@@ -19,12 +19,16 @@ _TIMEOUT_MAX_S: Final = 1 << 31
 
 
 class WatchRequest(NamedTuple):
-    """`since` is the revision after which changes are wanted; None: from now on, what is there first."""
+    """`since` is the revision after which changes are wanted; None: from now on, what is there first.
+
+    What `takes_any` begins with may be of any time, as a list with resourceVersion 0.
+    """
 
     options: Options
     since: int | None
     has_initial: bool
     ends_initial: bool
+    takes_any: bool
     timeout_s: float
 
 
@@ -56,6 +60,7 @@ def read_watch(query: Mapping[str, str], name: str) -> WatchRequest:
         None if text in ("", "0") else int(text),
         has_initial,
         has_initial and options.allow_watch_bookmarks,
+        is_legacy or text == "0",
         min(max(timeout_s, 0.0), _TIMEOUT_MAX_S),
     )
 

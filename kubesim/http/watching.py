@@ -8,20 +8,23 @@ takes too long or too much has come up. Upstream: apiserver/pkg/endpoints/handle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 from kubesim.api.objects import Object
-from kubesim.api.requests import Options
+from kubesim.api.requests import Options, Request
 from kubesim.api.scheme import Kind
 from kubesim.apiserver.conversion import from_stored, stored_kind
 from kubesim.apiserver.selection import list_objects
 from kubesim.apiserver.server import ApiServer
+from kubesim.client.trouble import HELD
 from kubesim.errors import ApiError
 from kubesim.http.encoding import Encoder
+from kubesim.http.late_events import LateEvents
 from kubesim.http.negotiation import JSON, Form
 from kubesim.http.shapes import Shapes
 from kubesim.http.targets import Target
+from kubesim.http.trouble import Answer, Way
 from kubesim.http.watch_requests import WatchRequest
 from kubesim.store.watch import Watch, WatchEvent
 
@@ -42,8 +45,11 @@ _Made = dict[tuple[Any, ...], tuple[list[WatchEvent], bytes]]
 class Watching:
     """All open watches."""
 
-    def __init__(self, server: ApiServer, encoder: Encoder, shapes: Shapes) -> None:
+    def __init__(self, server: ApiServer, encoder: Encoder, shapes: Shapes, way: Way) -> None:
         self._server = server
+        self._way = way
+        way.on_over.append(self._catch_up)
+        way.on_break.append(self._break)
         self._encoder = encoder
         self._shapes = shapes
         self._due: list[Stream] = []
@@ -52,15 +58,23 @@ class Watching:
         self.streams: dict[Stream, None] = {}
         self._looking: asyncio.TimerHandle | None = None
 
-    def open(self, target: Target, request: WatchRequest, form: Form, transport: asyncio.Transport) -> Stream:
-        """Begin to write events into a connection whose head has been sent; `Stream.done` tells when it is over."""
+    def open(
+        self,
+        target: Target,
+        request: WatchRequest,
+        form: Form,
+        transport: asyncio.Transport,
+        past: Answer | None = None,
+    ) -> Stream:
+        """Begin to write events into a connection whose head has been sent; `Stream.done` tells when it is over.
+
+        `past` lists what a watch begins with that takes any state.
+        """
         stream = Stream(self, target.kind, form, transport, request)
         try:
-            watch = stream.watch = self._begin(stream, target, request)
+            watch = stream.watch = self._begin(stream, target, request, past)
         except ApiError as error:
-            line = self._encoder.plain({"type": "ERROR", "object": error.status()}) + b"\n"
-            stream.write(_chunk(line))
-            stream.finish()
+            self._fail(stream, error)
             return stream
         stream.pending_max += len(watch.pending)
         self.streams[stream] = None
@@ -69,21 +83,28 @@ class Watching:
         self._send(stream, {})
         return stream
 
-    def _begin(self, stream: Stream, target: Target, request: WatchRequest) -> Watch:
-        """The watch, with what it begins with in its `pending`."""
+    def _begin(self, stream: Stream, target: Target, request: WatchRequest, past: Answer | None) -> Watch:
+        """The watch, with what it begins with in its `pending`; or among what is due, as no trouble holds that back."""
         store = self._server.store
         kind, options, namespace = target.kind, request.options, target.namespace
         since = store.revision if request.since is None else request.since
         initial: list[WatchEvent] = []
         if request.has_initial:
             plain = Options(label_selector=options.label_selector, field_selector=options.field_selector)
-            since = store.revision
-            initial = [WatchEvent("ADDED", item) for item in list_objects(store, kind, namespace, plain)["items"]]
+            if past is not None and request.takes_any:
+                listed = past(Request("list", kind, namespace, "", "", None, plain))
+            else:
+                listed = list_objects(store, kind, namespace, plain)
+            since = int(listed["metadata"]["resourceVersion"])
+            initial = [WatchEvent("ADDED", item) for item in listed["items"]]
             if request.ends_initial:
                 metadata = {"resourceVersion": str(since), "annotations": _INITIAL_END}
                 initial.append(WatchEvent("BOOKMARK", {"metadata": metadata}))
         watch = self._server.watch(kind, since, options, lambda _: self._mark(stream), namespace)
-        watch.pending[:0] = initial
+        if self._way.troubles:
+            stream.late.due += initial
+        else:
+            watch.pending[:0] = initial
         return watch
 
     def _mark(self, stream: Stream) -> None:
@@ -113,20 +134,25 @@ class Watching:
         if stream.transport.is_closing():
             stream.finish()
             return
+        if self._way.troubles or stream.late:
+            self._send_late(stream, watch, made)
+            return
         while watch.pending:
             if stream.is_full:
                 self._wait(stream)
                 return
-            stream.stuck_since = 0.0
-            events = watch.take(_TOGETHER_MAX)
-            key = (stream.alike, stream.has_columns, *map(id, events))
-            found = made.get(key)
-            if found is None:
-                line = b"".join([self._encoded(stream, event) for event in events])
-                found = made[key] = (events, _chunk(line))
-            elif stream.form.shape:
-                stream.has_columns = True
-            stream.write(found[1])
+            self._write(stream, watch.take(_TOGETHER_MAX), made)
+
+    def _write(self, stream: Stream, events: list[WatchEvent], made: _Made) -> None:
+        stream.stuck_since = 0.0
+        key = (stream.alike, stream.has_columns, *map(id, events))
+        found = made.get(key)
+        if found is None:
+            line = b"".join([self._encoded(stream, event) for event in events])
+            found = made[key] = (events, _chunk(line))
+        elif stream.form.shape:
+            stream.has_columns = True
+        stream.write(found[1])
 
     def _wait(self, stream: Stream) -> None:
         """Go on with a stream when it may have room again."""
@@ -138,6 +164,45 @@ class Watching:
     def _retry(self, stream: Stream) -> None:
         stream.retry = None
         self._send(stream, {})
+
+    # --- in trouble ---
+
+    def _send_late(self, stream: Stream, watch: Watch, made: _Made) -> None:
+        """As `_send`, but what has come waits as long as trouble holds it back; a watch that is held keeps it."""
+        late, loop = stream.late, self._server.loop
+        delay_ns = self._way.delay_of_watch_ns(stream.kind)
+        if watch.pending and delay_ns != HELD:
+            late.hold(watch.take(len(watch.pending)), loop.now_ns + delay_ns)
+            if delay_ns:
+                loop.post(delay_ns, self._mark, stream)
+        late.release(loop.now_ns)
+        while late.due:
+            if stream.is_full:
+                self._wait(stream)
+                return
+            self._write(stream, late.take(_TOGETHER_MAX), made)
+
+    def _catch_up(self) -> None:
+        """Some trouble is over: what it has held back comes now, unless another one holds it."""
+        for stream in list(self.streams):
+            if stream.watch is not None and not self._way.delay_of_watch_ns(stream.kind):
+                stream.late.release_all()
+                stream.pending_max += len(stream.watch.pending) + len(stream.late.due)
+            self._mark(stream)
+
+    def _break(self, error: ApiError, kinds: Sequence[str]) -> None:
+        """End watches; who is told of an error hears of it in a last event."""
+        for stream in list(self.streams):
+            if not kinds or stream.kind.singular in kinds:
+                self._fail(stream, error)
+
+    def _fail(self, stream: Stream, error: ApiError) -> None:
+        if error.code:
+            line = self._encoder.plain({"type": "ERROR", "object": error.status()}) + b"\n"
+            stream.write(_chunk(line))
+        stream.finish()
+
+    # --- events ---
 
     def _encoded(self, stream: Stream, event: WatchEvent) -> bytes:
         """An event's line."""
@@ -185,14 +250,23 @@ class Watching:
             watch = stream.watch
             if watch is None or stream.transport.is_closing():
                 stream.finish()
-            elif len(watch.pending) > stream.pending_max or stream.is_stuck(now):
+            elif self._is_behind(stream, watch) or stream.is_stuck(now):
                 stream.transport.abort()
                 stream.finish()
-            elif watch.wants_bookmarks and now >= stream.bookmark_at and not watch.pending:
+            elif (
+                watch.wants_bookmarks
+                and now >= stream.bookmark_at
+                and not (watch.pending or stream.late or self._way.troubles)
+            ):
                 stream.bookmark_at = now + _BOOKMARK_S
                 stream.write(_chunk(self._encoded(stream, self._server.store.bookmark())))
         if self.streams:
             self._looking = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+
+    def _is_behind(self, stream: Stream, watch: Watch) -> bool:
+        """Whether too much has come up that its reader could have had."""
+        coming = 0 if self._way.troubles else len(watch.pending)
+        return coming + len(stream.late.due) > stream.pending_max
 
 
 @final
@@ -209,6 +283,7 @@ class Stream:
         self.is_plain = form == Form(JSON)
         self.transport = transport
         self.watch: Watch | None = None
+        self.late = LateEvents()
         self.done: asyncio.Future[None] = loop.create_future()
         self.pending_max = _PENDING_MAX
         self.stuck_since = 0.0

@@ -27,6 +27,7 @@ from kubesim.faults.arguments import (
     KindName,
     Leader,
     NodeName,
+    Overload,
     PriorityLevel,
     Reference,
     ServiceReference,
@@ -160,6 +161,7 @@ def _fields_of(argument: type[Argument]) -> tuple[Field, ...]:
     return tuple(
         Field(field.name, _TYPES.get(field.type) or _NAMES.get(field.name), field.required)
         for field in msgspec.structs.fields(argument)
+        if not (argument is Overload and field.name == "by")  # levels say whose requests these are
     )
 
 

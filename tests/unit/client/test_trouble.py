@@ -153,6 +153,23 @@ def test_events_come_late_in_their_order(world):
     assert informer.synced
 
 
+def test_what_one_trouble_has_held_another_makes_late(world):
+    """When a cache that stood still goes on, its events are as late as those of a slow server."""
+    _, heard = world.informer()
+    world.run()
+    world.client.add_trouble(LateWatches(2 * SECOND, ()))
+    frozen = LateWatches(HELD, ())
+    world.client.add_trouble(frozen)
+    world.make("a")
+    world.run(60 * SECOND)
+    world.client.end_trouble(frozen)
+    world.run(SECOND)
+    assert heard == []
+    world.run(SECOND)
+
+    assert heard == [("add", "a")]
+
+
 class Watching:
     """An informer whose requests are counted."""
 

@@ -248,6 +248,39 @@ def test_what_cannot_crash_is_said(cluster, argument, message):
     assert armed.fired[0].why_not.startswith(message)
 
 
+@pytest.mark.parametrize(
+    "fault, argument",
+    [
+        ("slowApiServer", Slowness(by=Component("http"))),
+        ("overloadApiServer", Overload(by=Component("http"))),
+        ("dropWatches", Watches(by=Component("http"))),
+        ("expireWatches", Watches(by=Component("http"))),
+        ("skipEvents", Watches(by=Component("http"))),
+        ("crashComponent", CrashComponent(of=Component("http"))),
+    ],
+)
+def test_a_cluster_that_is_not_served_has_nobody_over_http(cluster, fault, argument):
+    """Such a fault meets nobody, and says so."""
+    armed = strike(cluster, fault, argument)
+
+    assert armed.fired[0].why_not.startswith(("nobody comes over HTTP at this moment", "http does not run"))
+    assert armed.active == []
+
+
+@pytest.mark.parametrize(
+    "by, earliest, latest",
+    [(MANAGER, 30 + TAKES_OVER[0], 30 + TAKES_OVER[1]), (REPLICA_SETS, 30, 35), (Component("kubelet"), 0, 1)],
+)
+def test_one_client_is_turned_away(cluster, by, earliest, latest):
+    """In every level: a scale-up waits for its controller, longest where leases cannot be renewed; not for kubelets."""
+    start_ns = cluster.now_ns
+    strike(cluster, "overloadApiServer", Overload(by=by, share=1.0), lasts_s=30)
+    cluster.scale("deployment/web", 4)
+    cluster.run(60)
+
+    assert earliest <= created(cluster, start_ns)[0] <= latest
+
+
 def test_a_leader_that_can_renew_again_in_time_goes_on(cluster):
     """An outage of less than ten seconds costs nobody the lease."""
     controllers = cluster.controller_manager.controllers
