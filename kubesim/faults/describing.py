@@ -32,6 +32,10 @@ by `heal: NAME`, or by the `for` or `healedAfterWrite` of its line in `faults`; 
 name, counted from 0 and on from the first after the last. A node is `node: NAME`, or the first by name that `runs` a
 Pod of one workload and, with `runsNot`, none of another. A deletion with `oldest: true` means the oldest Pod of a
 workload: done again and again, it meets each of them in turn.
+
+`by` is a client of the API server: a process (`kube-controller-manager`, `kube-scheduler`, `kube-proxy`, `kubelet/NODE`
+or `kubelet` for all of them), a controller such as `replicaset-controller`, or `http`, whoever comes to a cluster that
+is [served](serve.md). Without it everybody is meant.
 """
 
 

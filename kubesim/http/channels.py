@@ -7,7 +7,8 @@ Upstream: apimachinery/pkg/util/remotecommand/constants.go, kubelet/pkg/cri/stre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, final
 
 import msgspec
@@ -99,20 +100,19 @@ class Channels:
         process.after(0, session.start)
         pace.nudge()
         # The container may end before the command does.
-        watch = asyncio.create_task(self._until_gone(process))
-        reader = asyncio.create_task(self._read(given, pace, session.signal))
-        sender = asyncio.create_task(self._send())
-        await asyncio.wait({watch, reader, sender}, return_when=asyncio.FIRST_COMPLETED)
-        if not ended:
-            session.signal("KILL")
-        code = ended[0] if ended else 137
-        if on_end is not None:
-            on_end(code)
-            code = 0  # whoever attaches does not hear of it
-        await asyncio.wait({sender}, timeout=5.0)
-        for each in (watch, reader, sender):
-            each.cancel()
-        await asyncio.gather(watch, reader, sender, return_exceptions=True)
+        works = (self._until_gone(process), self._read(given, pace, session.signal), self._send())
+        async with _beside(*works) as tasks:
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                # Whoever goes takes the command along, also where the connection breaks.
+                if not ended:
+                    session.signal("KILL")
+                code = ended[0] if ended else 137
+                if on_end is not None:
+                    on_end(code)
+                    code = 0  # whoever attaches does not hear of it
+            await asyncio.wait(tasks[-1:], timeout=5.0)
         if not self._socket.closed:
             await self._socket.send_bytes(bytes([_ERROR]) + msgspec.json.encode(_status(code)))
             await self._socket.close()
@@ -122,19 +122,17 @@ class Channels:
         """Attach: what the container's own process writes from now on."""
         await self._socket.prepare(self._request)
         seen = process.written
-        reader = asyncio.create_task(self._read(Input(), None, lambda _: None))
-        while not self._socket.closed and not reader.done():
-            is_over = process.ending is not None
-            count = min(process.written - seen, len(process.output))
-            seen = process.written
-            if count:
-                text = "".join(f"{line}\n" for _, line in process.output[-count:])
-                await self._socket.send_bytes(bytes([_STDOUT]) + text.encode())
-            if is_over:
-                break
-            await asyncio.sleep(_LOOK_S)
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+        async with _beside(self._read(Input(), None, lambda _: None)) as (reader,):
+            while not self._socket.closed and not reader.done():
+                is_over = process.ending is not None
+                count = min(process.written - seen, len(process.output))
+                seen = process.written
+                if count:
+                    text = "".join(f"{line}\n" for _, line in process.output[-count:])
+                    await self._socket.send_bytes(bytes([_STDOUT]) + text.encode())
+                if is_over:
+                    break
+                await asyncio.sleep(_LOOK_S)
         if not self._socket.closed:
             code = process.ending.exit_code if process.ending is not None else 0
             await self._socket.send_bytes(bytes([_ERROR]) + msgspec.json.encode(_status(code)))
@@ -187,6 +185,18 @@ class Channels:
     async def _until_gone(process: RunningProcess) -> None:
         while process.ending is None:  # noqa: ASYNC110 - the simulation has no asyncio events
             await asyncio.sleep(_LOOK_S)
+
+
+@asynccontextmanager
+async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Tasks that end with the block, however that ends."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _status(code: int) -> Any:

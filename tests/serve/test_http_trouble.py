@@ -6,11 +6,13 @@ a client sees of a process that is gone, and what the faults say of themselves.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import select
 from contextlib import ExitStack
 
+import aiohttp
 import pytest
 from http_asking import Asking
 
@@ -396,3 +398,32 @@ def test_what_is_followed_breaks_with_the_server(served, ask, watch):
 
     assert (said, reader.line()) == (b"hello", "cut")
     assert code_of(ask, "GET", path) == "cut"
+
+
+def test_who_is_attached_takes_the_shell_along(served, ask):
+    """A shell that waits for somebody at its input ends with their connection, as with any other end of theirs."""
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+    ask("POST", f"{CORE}/pods", pod)
+    served.step(30)
+    beside = {"spec": {"ephemeralContainers": [{"name": "e", "image": "busybox", "stdin": True}]}}
+    ask("PATCH", f"{CORE}/pods/p/ephemeralcontainers", beside, **MERGE)
+    served.step(30)
+
+    async def attach():
+        url = f"{served.url}{CORE}/pods/p/attach?container=e&stdin=1&stdout=1"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, protocols=("v5.channel.k8s.io",)) as attached,
+        ):
+            await asyncio.to_thread(served.inject, "stopApiServer")
+            return (await attached.receive()).type
+
+    ended = asyncio.run(attach())
+    ask("DELETE", FAULTS)
+
+    def state():
+        served.step(1)
+        return set(ask("GET", f"{CORE}/pods/p").json["status"]["ephemeralContainerStatuses"][0]["state"])
+
+    assert ended is aiohttp.WSMsgType.CLOSED
+    assert {"terminated"} in (state() for _ in range(60))
