@@ -174,13 +174,17 @@ class Watching:
         if watch.pending and delay_ns != HELD:
             late.hold(watch.take(len(watch.pending)), loop.now_ns + delay_ns)
             if delay_ns:
-                loop.post(delay_ns, self._mark, stream)
+                loop.post(delay_ns, self._go_on, stream)
         late.release(loop.now_ns)
         while late.due:
             if stream.is_full:
                 self._wait(stream)
                 return
             self._write(stream, late.take(_TOGETHER_MAX), made)
+
+    def _go_on(self, stream: Stream) -> None:
+        if stream.watch is not None:
+            self._mark(stream)
 
     def _catch_up(self) -> None:
         """Some trouble is over: what it has held back comes now, unless another one holds it."""
