@@ -64,8 +64,7 @@ class BudgetsHonoured:
     def _check_count(self, budget: _Budget, obj: Object) -> None:
         status = obj.get("status") or {}
         counted = status.get("currentHealthy", 0)
-        healthy = sum(self._is_healthy(entry) for entry in self._covered(budget))
-        healthy += sum(1 for entry in self._pods.gone(GRACE_NS) if budget.selects(labels_of(entry.pod)))
+        healthy = sum(self._is_healthy(entry) or not entry.is_there for entry in self._covered(budget))
         if counted > healthy and not self._scene.is_disturbed():
             text = f"counts {counted} healthy Pods where there are {healthy} at most"
             self._scene.report(self.name, subject_of(obj), text)
@@ -98,10 +97,11 @@ class BudgetsHonoured:
             self._scene.report(self.name, subject_of(pod), text)
 
     def _covered(self, budget: _Budget) -> list[PodEntry]:
+        """The Pods that it selects, with those that went in the last moments."""
         namespace = budget.obj["metadata"]["namespace"]
         return [
             entry
-            for entry in self._pods.all()
+            for entry in (*self._pods.all(), *self._pods.gone(GRACE_NS))
             if entry.pod["metadata"]["namespace"] == namespace and budget.selects(labels_of(entry.pod))
         ]
 
