@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+from kubesim.api.kinds import NODE
 from kubesim.api.objects import key_of, labels_of
 from kubesim.api.selectors import compile_selector
 from kubesim.checks.desired import has_given_up_endpoints
@@ -90,5 +91,11 @@ class RoutedToReady:
         return False
 
     def _is_usable(self, entry: PodEntry) -> bool:
-        """Whether a Pod has been ready for long enough to be known everywhere."""
-        return entry.is_ready and entry.is_active and self._scene.now_ns - entry.since_ready_ns > PROPAGATION_NS
+        """Whether a Pod has been ready for long enough to be known everywhere; one whose Node is gone is not listed.
+
+        Upstream: endpointslice/reconciler.go:reconcileByAddressType, which skips it @v1.36
+        """
+        if not entry.is_ready or not entry.is_active or self._scene.now_ns - entry.since_ready_ns <= PROPAGATION_NS:
+            return False
+        node = entry.pod["spec"].get("nodeName", "")
+        return self._scene.cluster.store.get(NODE.resource, ("", node)) is not None

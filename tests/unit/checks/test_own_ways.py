@@ -1,0 +1,51 @@
+"""What Kubernetes itself does under these schedules breaks no promise; each was an alarm once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubesim.search import Stage, read_replay
+
+STACK = Path(__file__).parents[3] / "specs" / "stack.yaml"
+HEAD = """\
+name: its own way
+promise: Nothing is wrong with it.
+manifests: [{stack}]
+cluster: {{nodes: 3}}
+load: {{service: vehicle-api, namespace: vehicles, ratePerSecond: 1}}
+faults: [{faults}]
+checks: {{}}
+"""
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(
+            "{at: 0s, stopRuntime: {node: node-3}}, {at: 40s, losePower: {node: node-3}}",
+            id="a node that had called itself not ready falls silent: its Pods stay Ready",
+        ),
+        pytest.param(
+            "{at: 0s, removeNode: {node: node-2}}, {at: 0s, memoryPressure: {node: node-1}}, {afterWrite: "
+            "{by: replicaset-controller, verb: created, of: pod, number: 3}, drain: {node: node-3}}",
+            id="a Pod is evicted a moment after another one was removed with its node",
+        ),
+        pytest.param(
+            "{at: 0s, delete: {of: deployment/vehicle-api, index: 0}}, {at: 0s, removeNode: {node: node-3}}, "
+            "{at: 0s, losePower: {node: node-2}}",
+            id="requests go to a Pod that is going, as the only ready one's node is gone and so it is not listed",
+        ),
+    ],
+)
+def test_no_alarm_is_told(tmp_path, faults):
+    """Played as `kubesim replay` does, with all invariants."""
+    path = tmp_path / "replay.yaml"
+    path.write_text(HEAD.format(stack=STACK, faults=faults), encoding="utf-8")
+    given = read_replay(path)
+
+    played = Stage(given.setting).play(given.schedule)
+
+    assert len([fired for fired in played.fired if not fired.is_healing]) == len(given.schedule)
+    assert played.violation is None
