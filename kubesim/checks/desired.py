@@ -178,8 +178,18 @@ def _budgets(cluster: Cluster) -> Iterator[Divergence]:
         pods = [pod for pod in cluster.list("pods", budget["metadata"]["namespace"]) if selects(labels_of(pod))]
         healthy = sum(is_ready(pod) and is_active(pod) for pod in pods)
         counted = (budget.get("status") or {}).get("currentHealthy", 0)
-        if counted != healthy:
+        if counted != healthy and not _has_given_up(budget):
             yield Divergence(subject_of(budget), f"counts {counted} healthy Pods where {healthy} are")
+
+
+def _has_given_up(budget: Object) -> bool:
+    """Whether its controller's last sync failed. It says so in the status, and tries again when that write comes back;
+    where it then fails for the same reason it has nothing to write, and waits for something else to change.
+
+    Upstream: pkg/controller/disruption/disruption.go:failSafe @v1.36
+    """
+    conditions = (budget.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "DisruptionAllowed" and each["reason"] == "SyncFailed" for each in conditions)
 
 
 def _processes(cluster: Cluster) -> Iterator[Divergence]:

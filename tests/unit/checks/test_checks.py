@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kubesim.api.kinds import POD_DISRUPTION_BUDGET
+from kubesim.api.requests import patch
 from kubesim.checks import INVARIANTS, Checks, await_convergence, invariant
+from kubesim.checks.desired import find_divergence
 from kubesim.checks.looking import is_ready
 from kubesim.cluster import Cluster, ready
 from kubesim.errors import UserError
@@ -75,6 +78,32 @@ def test_pods_of_a_node_that_had_said_itself_that_it_is_not_ready_stay_as_they_a
 
     assert (confessed, silent) == (["node-1", "node-2"], ["node-1"])
     assert checks.violations == []
+
+
+@pytest.mark.parametrize("reason, is_told", [("SyncFailed", False), ("InsufficientPods", True)])
+def test_a_budget_whose_controller_could_not_count_says_so(reason, is_told):
+    """It is not tried again until something changes: Kubernetes' own way. A count that is wrong without a word is none."""
+    with Cluster(nodes=1, records=False) as cluster:
+        cluster.create(deployment("web", replicas=2))
+        cluster.create(BUDGET)
+        cluster.run(30)
+        cluster.controller_manager.crash_controller("disruption-controller")
+        condition = {"type": "DisruptionAllowed", "status": "False", "reason": reason, "message": ""}
+        condition["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+        status = {"status": {"currentHealthy": 1, "conditions": [condition]}}
+        cluster.send(patch(POD_DISRUPTION_BUDGET, "default", "web", status, "merge", "status"))
+        found = find_divergence(cluster)
+
+    assert (found is not None) == is_told
+    assert found is None or found.text == "counts 1 healthy Pods where 2 are"
+
+
+BUDGET = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+}
 
 
 def ready_pods(cluster):
