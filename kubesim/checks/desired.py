@@ -13,6 +13,7 @@ from kubesim.api.objects import Key, Object, key_of, labels_of
 from kubesim.api.selectors import compile_selector
 from kubesim.checks.invariant import subject_of
 from kubesim.checks.looking import FINISHED, controller_uid, is_active, is_ready
+from kubesim.client.workqueue import WorkQueue
 from kubesim.cluster import Cluster
 from kubesim.node.simulated import SimRuntime
 
@@ -42,8 +43,22 @@ def has_given_up_endpoints(cluster: Cluster, service: Key) -> bool:
     A cache of EndpointSlices that stands still for minutes brings it there.
     Upstream: pkg/controller/endpointslice/endpointslice_controller.go:handleErr @v1.36
     """
+    return any(queue.has_given_up(service) for queue in _endpoints_queues(cluster))
+
+
+def puts_off_endpoints(cluster: Cluster, service: Key) -> bool:
+    """Whether the EndpointSlice controller has failed at the Service, and waits out a back-off of up to 1000 s or has
+    given up: it fails while its own writes come back late, and while a Pod's Node is gone.
+
+    Upstream: pkg/controller/endpointslice/endpointslice_controller.go:maxSyncBackOff @v1.36
+    """
+    queues = _endpoints_queues(cluster)
+    return any(queue.failures(service) or queue.has_given_up(service) for queue in queues)
+
+
+def _endpoints_queues(cluster: Cluster) -> list[WorkQueue]:
     controller = cluster.controller_manager.controllers.get(_ENDPOINTS_CONTROLLER)
-    return controller is not None and any(worker.queue.has_given_up(service) for worker in controller.workers)
+    return [] if controller is None else [worker.queue for worker in controller.workers]
 
 
 def _nodes(cluster: Cluster) -> Iterator[Divergence]:

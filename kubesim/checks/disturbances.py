@@ -53,15 +53,11 @@ class Disturbances:
 
     def is_any(self) -> bool:
         """Whether components may see the API late or not at all."""
-        return self.was_any(self._cluster.loop.now_ns)
-
-    def was_any(self, at_ns: int) -> bool:
-        """Whether they may have at that instant; before the last disturbance anything may have been."""
         calm_ns = self._cluster.calm_since_ns
         if calm_ns is None:
             return True
         # A control plane that has been calm since it began has never been anything else.
-        return calm_ns > _BEGUN_NS and at_ns - calm_ns < _AFTER_NS
+        return calm_ns > _BEGUN_NS and self._cluster.loop.now_ns - calm_ns < _AFTER_NS
 
     def has_lost_replies(self) -> bool:
         """Whether they may not know what they have done."""

@@ -74,10 +74,6 @@ class Scene:
         """Whether components see the API late or not at all, or did until a moment ago."""
         return self._disturbances.is_any()
 
-    def was_disturbed(self, at_ns: int) -> bool:
-        """Whether they may have seen it late at that instant; before the last disturbance anything may have been."""
-        return self._disturbances.was_any(at_ns)
-
     def has_lost_replies(self) -> bool:
         """Whether components may not know what they have done."""
         return self._disturbances.has_lost_replies()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from kubesim.api.kinds import LEASE, NODE, POD
@@ -89,8 +90,9 @@ class TolerationsHonoured:
     promise = "No Pod is evicted for a taint of its node before the time for which it tolerates that is over."
 
     def __init__(self) -> None:
-        # By node: its NoExecute taints, each with when it came, and when the last one went.
-        self._taints: dict[str, dict[str, tuple[Object, int]]] = {}
+        # By node: its NoExecute taints, each with when it came and behind those that were there then, for an eviction
+        # that is planned for one goes on for the next; and when the last one went.
+        self._taints: dict[str, dict[str, list[tuple[Object, int]]]] = {}
         self._gone_ns: dict[str, int] = {}
 
     def attach(self, scene: Scene) -> None:
@@ -107,7 +109,9 @@ class TolerationsHonoured:
         if now.keys() != known.keys():
             if known.keys() - now.keys():
                 self._gone_ns[name] = self._scene.now_ns
-            self._taints[name] = {key: known.get(key, (taint, self._scene.now_ns)) for key, taint in now.items()}
+            earlier = [each for chain in known.values() for each in chain]
+            came = self._scene.now_ns
+            self._taints[name] = {key: known.get(key) or [*earlier, (taint, came)] for key, taint in now.items()}
 
     def _handle_pod(self, write: Write) -> None:
         if write.verb != "deleted" or write.identity.user != _TAINT_EVICTION:
@@ -116,14 +120,21 @@ class TolerationsHonoured:
         if self._scene.now_ns - self._gone_ns.get(name, -GRACE_NS) < GRACE_NS:
             return
         taints = self._taints.get(name, {})
-        is_over = any(self._is_over(pod, taint, since_ns) for taint, since_ns in taints.values())
+        is_over = any(self._is_over(pod, chain) for chain in taints.values())
         if not is_over and not self._scene.is_disturbed():
             text = f"is evicted from {name}, whose taints ({', '.join(taints) or 'none'}) it still tolerates"
             self._scene.report(self.name, subject_of(pod), text)
 
-    def _is_over(self, pod: Object, taint: Object, since_ns: int) -> bool:
-        matching = [each for each in pod["spec"].get("tolerations") or () if tolerates(each, taint)]
-        if not matching:
+    def _is_over(self, pod: Object, chain: list[tuple[Object, int]]) -> bool:
+        tolerations = pod["spec"].get("tolerations") or ()
+        if not any(tolerates(each, chain[-1][0]) for each in tolerations):
             return True
+        ends_ns = [self._end_ns(tolerations, *each) for each in chain]
+        return ends_ns[-1] is not None and self._scene.now_ns >= min(end for end in ends_ns if end is not None)
+
+    @staticmethod
+    def _end_ns(tolerations: Sequence[Object], taint: Object, since_ns: int) -> int | None:
+        """When the shortest toleration of a taint is over, a second early; None where it is for ever."""
+        matching = [each for each in tolerations if tolerates(each, taint)]
         seconds = [each["tolerationSeconds"] for each in matching if "tolerationSeconds" in each]
-        return bool(seconds) and self._scene.now_ns - since_ns >= (min(seconds) - 1) * SECOND
+        return since_ns + (min(seconds) - 1) * SECOND if seconds else None

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import final
 
-from kubesim.api.kinds import NODE
-from kubesim.api.objects import key_of, labels_of
+from kubesim.api.kinds import ENDPOINT_SLICE, NODE
+from kubesim.api.objects import Key, key_of, labels_of
 from kubesim.api.selectors import compile_selector
-from kubesim.checks.desired import has_given_up_endpoints
+from kubesim.apiserver.server import Write
+from kubesim.checks.desired import puts_off_endpoints
 from kubesim.checks.invariant import Scene
 from kubesim.checks.pod_book import PodEntry
 from kubesim.network.endpoints import Backend
+from kubesim.network.proxy import SERVICE_NAME_LABEL
 from kubesim.sim.loop import SECOND
 
 # The EndpointSlice controller's write, the watch, the proxy's own wait between two syncs: some two seconds together.
 PROPAGATION_NS = 10 * SECOND
-# For how long the EndpointSlice controller may put off what it has failed at: it does while its own writes come back
-# late, and each change of a Pod in that time is a failure more.
-# Upstream: pkg/controller/endpointslice/endpointslice_controller.go:maxSyncBackOff @v1.36
-_BACKOFF_NS_MAX = 1000 * SECOND
 
 
 @final
@@ -29,11 +27,22 @@ class RoutedToReady:
     name = "routedToReady"
     promise = "A node that is in touch sends no new connection to a Pod that is gone or not ready since ten seconds."
 
+    def __init__(self) -> None:
+        # By Service: when its slices were last written by a controller that had failed before.
+        self._late_ns: dict[Key, int] = {}
+
     def attach(self, scene: Scene) -> None:
         """Judge each connection to a Service."""
         self._scene = scene
         self._pods = scene.pods
         scene.on_route(self._handle)
+        scene.on_write(ENDPOINT_SLICE, self._note_late)
+
+    def _note_late(self, write: Write) -> None:
+        metadata = write.obj["metadata"]
+        service = Key(metadata["namespace"], (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL, ""))
+        if puts_off_endpoints(self._scene.cluster, service):
+            self._late_ns[service] = self._scene.now_ns
 
     def _handle(self, node: str, backend: Backend) -> None:
         entry = self._pods.at(backend.ip)
@@ -43,7 +52,7 @@ class RoutedToReady:
             return
         if self._is_out_of_touch(node) or self._is_last_resort(entry):
             return
-        if self._scene.is_disturbed() or self._is_put_off(entry):
+        if self._scene.is_disturbed():
             return
         pod = entry.pod["metadata"]
         state = "is gone" if not entry.is_there else "is going" if not entry.is_active else "is not ready"
@@ -63,17 +72,14 @@ class RoutedToReady:
                 return True
         return False
 
-    def _is_put_off(self, entry: PodEntry) -> bool:
-        """Whether the Pod went while components saw the API late, and the end of that is not long enough ago."""
-        now_ns, was_disturbed = self._scene.now_ns, self._scene.was_disturbed
-        went_ns = min(
-            now_ns if entry.is_ready else entry.since_ready_ns,
-            now_ns if entry.is_active else entry.since_active_ns,
-        )
-        return was_disturbed(went_ns) and was_disturbed(now_ns - _BACKOFF_NS_MAX)
+    def _is_put_off(self, service: Key) -> bool:
+        """Whether the Service's slices are behind, or were until less than the propagation ago."""
+        since_ns = self._late_ns.get(service)
+        is_late = since_ns is not None and self._scene.now_ns - since_ns < PROPAGATION_NS
+        return is_late or puts_off_endpoints(self._scene.cluster, service)
 
     def _is_last_resort(self, entry: PodEntry) -> bool:
-        """Whether a Service selects the Pod that lists unready Pods, has no ready ones, or is given up."""
+        """Whether a Service selects the Pod that lists unready Pods, has no ready ones, or whose slices are behind."""
         namespace, labels = entry.pod["metadata"]["namespace"], labels_of(entry.pod)
         for service in self._scene.cluster.list("services", namespace):
             selector = service["spec"].get("selector")
@@ -81,7 +87,7 @@ class RoutedToReady:
                 continue
             if service["spec"].get("publishNotReadyAddresses"):
                 return True
-            if has_given_up_endpoints(self._scene.cluster, key_of(service)):
+            if self._is_put_off(key_of(service)):
                 return True
             selects = compile_selector({"matchLabels": selector})
             if not entry.is_active and not any(

@@ -16,7 +16,7 @@ manifests: [{stack}]
 cluster: {{nodes: 3}}
 load: {{service: vehicle-api, namespace: vehicles, ratePerSecond: 1}}
 faults: [{faults}]
-checks: {{}}
+checks: {{disturbed: 4500s}}
 """
 
 
@@ -36,6 +36,12 @@ checks: {{}}
             "{at: 0s, delete: {of: deployment/vehicle-api, index: 0}}, {at: 0s, removeNode: {node: node-3}}, "
             "{at: 0s, losePower: {node: node-2}}",
             id="requests go to a Pod that is going, as the only ready one's node is gone and so it is not listed",
+        ),
+        pytest.param(
+            "{at: 2400s, reboot: {node: node-1}}, {at: 0s, scale: {of: deployment/vehicle-api, replicas: 4}}, {at: 240s, "
+            "restartRollout: {of: deployment/vehicle-api}}, {at: 4380s, losePower: {node: node-1}}, "
+            "{at: 4402s, removeNode: {node: node-3}}",
+            id="slices are behind, as their controller has failed while a Pod's Node is gone, and waits longer each time",
         ),
     ],
 )
