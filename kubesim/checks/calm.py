@@ -21,7 +21,9 @@ _CREATIONS_MAX = 60
 
 @final
 class NoHotLoop:
-    """Upstream: the issue kubernetes#72593 and its kin, found by their load on the API server."""
+    """Who acts on what he sees late may go round in circles: a scheduler that does not hear of a node's taint sends it
+    Pods for as long, and its kubelet refuses each. Upstream: the issue kubernetes#72593 and its kin, found by their
+    load on the API server."""
 
     name = "noHotLoop"
     promise = "Nobody writes one object more than 400 times a minute, nor makes Pods for one owner over and over."
@@ -54,7 +56,7 @@ class NoHotLoop:
         if now_ns - since_ns > MINUTE:
             since_ns, count = now_ns, 0
         self._writes[key] = (since_ns, count + 1)
-        if count == _WRITES_MAX:
+        if count == _WRITES_MAX and not self._scene.is_disturbed():
             text = f"is written {count + 1} times within a minute by {actor_of(write.identity.user)}"
             self._scene.report(self.name, subject_of(write.obj), text)
 
@@ -67,7 +69,7 @@ class NoHotLoop:
         if now_ns - since_ns > MINUTE:
             since_ns, count = now_ns, 0
         self._creations[owner] = (since_ns, count + 1)
-        if count >= _CREATIONS_MAX:
+        if count >= _CREATIONS_MAX and not self._scene.is_disturbed():
             there = sum(entry.is_active for entry in self._pods.of(owner))
             if count + 1 > _CREATIONS_MAX + 2 * there:
                 text = f"is Pod number {count + 1} made for its owner within a minute; {there} of them are wanted"
