@@ -31,8 +31,9 @@ class SilenceNoticed:
         self._heard_ns: dict[str, int] = {}
         # By node: since when it is not called ready.
         self._unready_ns: dict[str, int] = {}
-        # Nodes whose own kubelets have said that they are not.
-        self._confessed: dict[str, None] = {}
+        # Nodes whose own kubelets have said that they are not, or whose silence was noticed by a controller that sees them
+        # late, and may not see the end of it: their Pods may stay as they are.
+        self._unmarked: dict[str, None] = {}
 
     def attach(self, scene: Scene) -> None:
         """Hear the kubelets; look every ten seconds for nodes that are not heard."""
@@ -52,11 +53,11 @@ class SilenceNoticed:
         name = write.obj["metadata"]["name"]
         if is_ready(write.obj):
             self._unready_ns.pop(name, None)
-            self._confessed.pop(name, None)
+            self._unmarked.pop(name, None)
         elif name not in self._unready_ns:
             self._unready_ns[name] = self._scene.now_ns
-            if write.identity.user.startswith(_KUBELET):
-                self._confessed[name] = None
+            if write.identity.user.startswith(_KUBELET) or self._scene.is_disturbed():
+                self._unmarked[name] = None
 
     def _look(self, _: None) -> None:
         self._scene.cluster.loop.post(_LOOK_NS, self._look, None)
@@ -73,7 +74,7 @@ class SilenceNoticed:
             self._scene.report(self.name, subject_of(node), f"is called Ready after {silent_s} s of silence")
         # Pods are marked once, when the controller finds that a node which was ready is not: what its kubelet writes of
         # them after that stays, and so does all that it had written if it said itself that the node is not ready.
-        if name in self._confessed:
+        if name in self._unmarked:
             return
         marked_ns = self._unready_ns.get(name, self._scene.now_ns)
         for entry in self._pods.all():
