@@ -31,8 +31,8 @@ class SilenceNoticed:
         self._heard_ns: dict[str, int] = {}
         # By node: since when it is not called ready.
         self._unready_ns: dict[str, int] = {}
-        # Nodes whose own kubelets have said that they are not, or whose silence was noticed by a controller that sees them
-        # late, and may not see the end of it: their Pods may stay as they are.
+        # Nodes whose own kubelets have said that they are not, or whose silence was noticed by a controller that sees
+        # them late, and may not see the end of it: their Pods may stay as they are.
         self._unmarked: dict[str, None] = {}
 
     def attach(self, scene: Scene) -> None:
