@@ -25,7 +25,7 @@ from adapters.schedules import RealFaults
 from adapters.service import find_way, rows_by_api
 from kubesim.api import kinds
 from kubesim.api.objects import Object, key_of
-from kubesim.api.requests import Options, Propagation, Request, create_subresource, delete, patch
+from kubesim.api.requests import Options, Request, create_subresource, delete, patch
 from kubesim.api.scheme import Kind
 from kubesim.api.timestamps import to_time
 from kubesim.cluster.belonging import events_about, pods_of
@@ -275,15 +275,8 @@ class RealPort:
         """
         return self._run(self._connection.send(request))
 
-    def delete(
-        self,
-        reference: str,
-        namespace: str = "",
-        grace_seconds: int | None = None,
-        propagation: Propagation = "Background",
-    ) -> None:
-        options = Options(propagation=propagation, grace_period_s=grace_seconds)
-        self.send(delete(*self._place(reference, namespace), options))
+    def delete(self, reference: str, namespace: str = "", **options: Any) -> None:
+        self.send(delete(*self._place(reference, namespace), Options(**options)))
 
     def evict(self, pod: Object) -> str:
         metadata = pod["metadata"]

@@ -43,7 +43,7 @@ def has_given_up_endpoints(cluster: Cluster, service: Key) -> bool:
     A cache of EndpointSlices that stands still for minutes brings it there.
     Upstream: pkg/controller/endpointslice/endpointslice_controller.go:handleErr @v1.36
     """
-    return any(queue.has_given_up(service) for queue in _endpoints_queues(cluster))
+    return _has_excuses(cluster) and any(queue.has_given_up(service) for queue in _endpoints_queues(cluster))
 
 
 def puts_off_endpoints(cluster: Cluster, service: Key) -> bool:
@@ -53,7 +53,12 @@ def puts_off_endpoints(cluster: Cluster, service: Key) -> bool:
     Upstream: pkg/controller/endpointslice/endpointslice_controller.go:maxSyncBackOff @v1.36
     """
     queues = _endpoints_queues(cluster)
-    return any(queue.failures(service) or queue.has_given_up(service) for queue in queues)
+    return _has_excuses(cluster) and any(queue.failures(service) or queue.has_given_up(service) for queue in queues)
+
+
+def _has_excuses(cluster: Cluster) -> bool:
+    """Whether a controller may have failed for another's fault: not where nothing was ever done to the cluster."""
+    return bool(cluster.faults.log)
 
 
 def _endpoints_queues(cluster: Cluster) -> list[WorkQueue]:
@@ -193,7 +198,7 @@ def _budgets(cluster: Cluster) -> Iterator[Divergence]:
         pods = [pod for pod in cluster.list("pods", budget["metadata"]["namespace"]) if selects(labels_of(pod))]
         healthy = sum(is_ready(pod) and is_active(pod) for pod in pods)
         counted = (budget.get("status") or {}).get("currentHealthy", 0)
-        if counted != healthy and not _has_given_up(budget):
+        if counted != healthy and not (_has_excuses(cluster) and _has_given_up(budget)):
             yield Divergence(subject_of(budget), f"counts {counted} healthy Pods where {healthy} are")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -153,9 +153,9 @@ class Delete(Argument, frozen=True, kw_only=True):
     cascade: Cascade = Cascade("background")
 
     @property
-    def propagation(self) -> Propagation:
-        """The cascade, as the API server has it."""
-        return _PROPAGATIONS[self.cascade]
+    def options(self) -> dict[str, Any]:
+        """How it is done, as fields of `kubesim.api.requests.Options`."""
+        return {"grace_period_s": self.grace_seconds, "propagation": _PROPAGATIONS[self.cascade]}
 
 
 class NodeTarget(Argument, frozen=True, kw_only=True):

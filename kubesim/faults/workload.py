@@ -40,7 +40,7 @@ def _delete(cluster: Cluster, target: Delete, namespace: str) -> Injection:
         own, space, subject = f"pod/{pod['metadata']['name']}", pod["metadata"]["namespace"], name_of(pod)
     else:
         (own, space), subject = split_reference(target.of, namespace), str(target.of)
-    cluster.delete(own, space, grace_period_s=target.grace_seconds, propagation=target.propagation)
+    cluster.delete(own, space, **target.options)
     return Injection(subject)
 
 

@@ -102,7 +102,7 @@ class Actor:
         pod = choose_pod_to_delete(self._port, delete, self._namespace)
         if pod is not None:
             reference, namespace = self._pod_ref(pod), pod["metadata"]["namespace"]
-        self._port.delete(reference, namespace, delete.grace_seconds, delete.propagation)
+        self._port.delete(reference, namespace, **delete.options)
         return reference
 
     def _evict(self, target: PodTarget) -> str:

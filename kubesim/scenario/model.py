@@ -71,8 +71,8 @@ class Expectation(_Part, frozen=True, kw_only=True):
 
     `availability` is the least share of requests served, `failed_requests` the most that may go unserved, `recovery`
     the longest time from the disturbance until users are served for good, `outage` the longest that they may do without
-    at any time. `that` holds at the end of the step,
-    `ever` at some instant of it, `never` at none. `answer` says that the API server refuses the step's action, and how.
+    at any time. `that` holds at the end of the step, `ever` at some instant of it, `never` at none. `answer` says that
+    the API server refuses the step's action, and how.
     """
 
     availability: float | None = None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from kubesim.api.objects import Object
-from kubesim.api.requests import Propagation
 from kubesim.faults import Schedule
 from kubesim.faults.arguments import Argument
 from kubesim.network.messages import Answer, HttpRequest
@@ -143,14 +142,8 @@ class Port(Protocol):
         """Let time pass, at most seconds, until no request of the users is without an outcome."""
         ...
 
-    def delete(
-        self,
-        reference: str,
-        namespace: str = "",
-        grace_seconds: int | None = None,
-        propagation: Propagation = "Background",
-    ) -> None:
-        """Delete an object, and by this policy its dependents."""
+    def delete(self, reference: str, namespace: str = "", **options: Any) -> None:
+        """Delete an object; `options` are those of `kubesim.api.requests.Options`."""
         ...
 
     def evict(self, pod: Object) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TextIO, final
 
 from kubesim.api.objects import Object, key_of
-from kubesim.api.requests import Propagation
 from kubesim.cluster import Cluster
 from kubesim.cluster.belonging import events_about
 from kubesim.cluster.containers import Containers
@@ -136,15 +135,9 @@ class SimulatedPort:
         end_ns = loop.now_ns + _SETTLE_NS
         loop.run_until(end_ns, lambda: not any(load.report.has_pending for load in self.loads))
 
-    def delete(
-        self,
-        reference: str,
-        namespace: str = "",
-        grace_seconds: int | None = None,
-        propagation: Propagation = "Background",
-    ) -> None:
+    def delete(self, reference: str, namespace: str = "", **options: Any) -> None:
         own, space = split_reference(reference, namespace)
-        self.cluster.delete(own, space, grace_period_s=grace_seconds, propagation=propagation)
+        self.cluster.delete(own, space, **options)
 
     def evict(self, pod: Object) -> str:
         try:

@@ -32,6 +32,7 @@ from kubesim.faults.arguments import (
     Reference,
     ServiceReference,
 )
+from kubesim.scenario.model import reference_to
 from kubesim.sim.chooser import Stream
 from kubesim.sim.loop import MILLISECOND, SECOND
 from kubesim.users.load import USERS_NODE
@@ -97,7 +98,7 @@ def targets_of(cluster: Cluster) -> Targets:
     return Targets(
         nodes,
         tuple(_workload(obj, objects) for obj in objects),
-        tuple(ServiceReference(_reference(obj, services)) for obj in services),
+        tuple(ServiceReference(reference_to(obj, services)) for obj in services),
     )
 
 
@@ -108,16 +109,7 @@ def _has_users(service: Object) -> bool:
 def _workload(obj: Object, others: Sequence[Object]) -> WorkloadTarget:
     containers = tuple(each["name"] for each in obj["spec"]["template"]["spec"]["containers"])
     replicas = obj["spec"].get("replicas", 1)
-    return WorkloadTarget(Reference(_reference(obj, others)), obj["kind"], replicas, containers)
-
-
-def _reference(obj: Object, others: Sequence[Object]) -> str:
-    """The shortest reference that means this object alone."""
-    metadata, kind = obj["metadata"], obj["kind"]
-    reference = f"{kind.lower()}/{metadata['name']}"
-    if sum(each["kind"] == kind and each["metadata"]["name"] == metadata["name"] for each in others) > 1:
-        return f"{metadata['namespace']}/{reference}"
-    return reference
+    return WorkloadTarget(reference_to(obj, others), obj["kind"], replicas, containers)
 
 
 def find_faults(names: Sequence[str] = ()) -> tuple[FaultKind, ...]:

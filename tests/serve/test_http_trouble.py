@@ -14,7 +14,6 @@ from contextlib import ExitStack
 
 import aiohttp
 import pytest
-from http_asking import Asking
 
 from kubesim.http.served import ServedCluster
 
@@ -32,12 +31,6 @@ def served():
         cluster.pause()
         cluster.step(5)
         yield cluster
-
-
-@pytest.fixture
-def ask(served):
-    """Send a request."""
-    return Asking(served)
 
 
 @pytest.fixture

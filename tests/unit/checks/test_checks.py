@@ -5,14 +5,24 @@ from __future__ import annotations
 import pytest
 
 from kubesim.api.kinds import POD_DISRUPTION_BUDGET
+from kubesim.api.objects import Key
 from kubesim.api.requests import patch
 from kubesim.checks import INVARIANTS, Checks, await_convergence, invariant
 from kubesim.checks.desired import find_divergence
 from kubesim.checks.looking import is_ready
 from kubesim.cluster import Cluster, ready
-from kubesim.errors import UserError
+from kubesim.controllers.endpointslice import EndpointSliceController
+from kubesim.errors import UserError, conflict
 from kubesim.faults import Disturbance, Injector, arm
-from kubesim.faults.arguments import Duration, KindName, NodeName, NodeTarget, Watches
+from kubesim.faults.arguments import (
+    Component,
+    CrashComponent,
+    Duration,
+    KindName,
+    NodeName,
+    NodeTarget,
+    Watches,
+)
 from kubesim.sim.loop import SECOND
 from kubesim.testing.builders import deployment, service
 
@@ -80,6 +90,31 @@ def test_pods_of_a_node_that_had_said_itself_that_it_is_not_ready_stay_as_they_a
     assert checks.violations == []
 
 
+def test_a_controller_that_gives_up_without_a_cause_has_no_excuse(monkeypatch):
+    """In a cluster that nothing was done to, a Service that is given up is a mistake of its controller."""
+
+    def fails(_self, _key):
+        yield from ()
+        raise conflict("endpointslices", "discovery.k8s.io", "web", "try again")
+
+    monkeypatch.setattr(EndpointSliceController, "reconcile", fails)
+    with Cluster(nodes=1, records=False) as cluster:
+        cluster.create(deployment("web", replicas=1))
+        cluster.create(service("web", target_port=8080))
+        cluster.run(20_000)
+        has_given_up = [worker.queue.has_given_up(Key("default", "web")) for worker in workers_of(cluster)]
+        found = find_divergence(cluster)
+
+    assert any(has_given_up)
+    assert found is not None
+    assert found.text.startswith("lists the endpoints []; the ready Pods are")
+
+
+def workers_of(cluster):
+    """Those of the EndpointSlice controller."""
+    return cluster.controller_manager.controllers["endpointslice-controller"].workers
+
+
 @pytest.mark.parametrize("reason, is_told", [("SyncFailed", False), ("InsufficientPods", True)])
 def test_a_budget_whose_controller_could_not_count_says_so(reason, is_told):
     """It is not tried again until something changes: Kubernetes' own way. A count that is wrong without a word is none."""
@@ -87,7 +122,8 @@ def test_a_budget_whose_controller_could_not_count_says_so(reason, is_told):
         cluster.create(deployment("web", replicas=2))
         cluster.create(BUDGET)
         cluster.run(30)
-        cluster.controller_manager.crash_controller("disruption-controller")
+        crash = CrashComponent(of=Component("disruption-controller"))
+        Injector(cluster).inject("crashComponent", crash)
         condition = {"type": "DisruptionAllowed", "status": "False", "reason": reason, "message": ""}
         condition["lastTransitionTime"] = "2026-01-01T00:00:00Z"
         status = {"status": {"currentHealthy": 1, "conditions": [condition]}}
